@@ -1,5 +1,10 @@
 """What should a diffusion network draw? Closed-form posterior means of the training set, machine by machine."""
 
+from theory.attention import AttentionScore
+from theory.equivariant import EquivariantScore
+from theory.equivariant_local import EquivariantLocalScore
+from theory.ideal import IdealScore
+from theory.local import LocalScore
 from theory.schedule import (
     CosineSchedule,
     EDMSchedule,
@@ -10,10 +15,15 @@ from theory.schedule import (
 )
 
 __all__ = [
+    "AttentionScore",
     "CosineSchedule",
     "EDMSchedule",
+    "EquivariantLocalScore",
+    "EquivariantScore",
     "ExponentialSchedule",
+    "IdealScore",
     "LinearSchedule",
+    "LocalScore",
     "OffsetCosineSchedule",
     "ddim",
 ]

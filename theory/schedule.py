@@ -2,7 +2,8 @@
 
 The papers and the networks are variance preserving (VP):  phi_t = sqrt(abar) x0 + sqrt(1 - abar) n,  n ~ N(0, I).
 The machines are variance exploding (VE):                  x = phi_t / sqrt(abar) = x0 + sigma n.
-Hence sigma^2 = (1 - abar) / abar, and a posterior mean x0 predicts the noise eps = (phi_t - sqrt(abar) x0) / sqrt(1 - abar).
+Hence sigma^2 = (1 - abar) / abar, and a posterior mean x0 predicts the noise
+eps = (phi_t - sqrt(abar) x0) / sqrt(1 - abar).
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def _time(t):
 
 @dataclass(frozen=True)
 class CosineSchedule(_Derived):
-    """abar(t) = cos^2((t / 1.008) pi / 2), Kamb & Ganguli's released code: abar(0) = 1, abar(1) = 1.5e-4, sigma(1) = 80."""
+    """abar(t) = cos^2((t / 1.008) pi / 2), as in Kamb & Ganguli's code: abar(0) = 1, abar(1) = 1.6e-4, sigma(1) = 80."""
 
     stretch: float = 1.008
 
@@ -109,7 +110,7 @@ class ExponentialSchedule(_Derived):
 
 @dataclass(frozen=True)
 class EDMSchedule(_Derived):
-    """sigma(t) = (smin^(1/rho) + t (smax^(1/rho) - smin^(1/rho)))^rho, abar = 1 / (1 + sigma^2) (Karras et al. 2022, eq. 5).
+    """sigma(t) = (smin^(1/rho) + t (smax^(1/rho) - smin^(1/rho)))^rho (Karras et al. 2022, eq. 5), abar = 1 / (1 + sigma^2).
 
     EDM's grid ends with a step to sigma = 0: here t = 0 is that end exactly, and every t > 0 follows the formula.
     """

@@ -1,0 +1,152 @@
+"""Loop-only twins in float64 of everything fast: same names as the public API, nothing of ours imported.
+
+Each follows its definition word for word (theory.md, KG's equations) with plain loops over pixels and candidates; none
+shares an idea (padding, displacement, block, streaming) with the code that it checks.
+"""
+
+import math
+
+import numpy as np
+
+
+def softmax_mean(logits, values):
+    """sum_j softmax(logits)_j values_j for lists of numbers and of arrays."""
+    top = max(logits)
+    weights = [math.exp(l - top) for l in logits]
+    return sum(w * np.asarray(v, dtype=np.float64) for w, v in zip(weights, values)) / sum(weights)
+
+
+def log_sum_exp(logits):
+    top = max(logits)
+    return top + math.log(sum(math.exp(l - top) for l in logits))
+
+
+def squared_distance(a, b):
+    return float(((np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)) ** 2).sum())
+
+
+def ideal(x, images, sigma):
+    """KG eqs. 3-4; x (C, H, W), images (N, C, H, W)."""
+    return softmax_mean([-squared_distance(x, v) / (2 * sigma**2) for v in images], images)
+
+
+def equivariant(x, images, sigma):
+    """KG eqs. 5-6: the ideal score over all circular translates."""
+    _, _, H, W = images.shape
+    orbit = [np.roll(v, (dy, dx), (1, 2)) for v in images for dy in range(H) for dx in range(W)]
+    return ideal(x, orbit, sigma)
+
+
+def window_distance(x, a, b, image, y, z, k, boundary, wrap_training=True):
+    """Squared distance between the k x k windows of x at (a, b) and of image at (y, z)."""
+    C, H, W = x.shape
+    r, total = k // 2, 0.0
+    for u in range(-r, r + 1):
+        for v in range(-r, r + 1):
+            if boundary == "circular":
+                q = x[:, (a + u) % H, (b + v) % W]
+                t = image[:, (y + u) % H, (z + v) % W]
+            else:
+                if not (0 <= a + u < H and 0 <= b + v < W):
+                    continue
+                q, t = x[:, a + u, b + v], image[:, y + u, z + v]
+            for c in range(C):
+                total += (float(q[c]) - float(t[c])) ** 2
+    return total
+
+
+def axis_candidates(a, L, k, boundary, wrap_training):
+    r = k // 2
+    fitting = list(range(r, L - r))
+    if boundary == "circular":
+        return list(range(L)) if wrap_training else fitting
+    return fitting if a in fitting else [a]
+
+
+def candidates(a, b, H, W, k, boundary, wrap_training, local):
+    if local:
+        return [(a, b)]
+    return [(y, z) for y in axis_candidates(a, H, k, boundary, wrap_training)
+            for z in axis_candidates(b, W, k, boundary, wrap_training)]
+
+
+def patch_machine(x, images, sigma, k, boundary="zeros", wrap_training=True, local=False):
+    """LS (local=True, KG eqs. 7-8) and ELS (KG eqs. 9-10, 39-41); x (C, H, W)."""
+    C, H, W = x.shape
+    out = np.empty((C, H, W))
+    for a in range(H):
+        for b in range(W):
+            logits, values = [], []
+            for image in images:
+                for y, z in candidates(a, b, H, W, k, boundary, wrap_training, local):
+                    d = window_distance(x, a, b, image, y, z, k, boundary)
+                    logits.append(-d / (2 * sigma**2))
+                    values.append(image[:, y, z])
+            out[:, a, b] = softmax_mean(logits, values)
+    return out
+
+
+def evidence(x, images, sigma, k, boundary="zeros", wrap_training=True):
+    """S_i(x) (N, H, W) and mu_i(x) (N, C, H, W) of theory.md 4a."""
+    C, H, W = x.shape
+    S, mu = np.empty((len(images), H, W)), np.empty((len(images), C, H, W))
+    for i, image in enumerate(images):
+        for a in range(H):
+            for b in range(W):
+                places = candidates(a, b, H, W, k, boundary, wrap_training, False)
+                logits = [-window_distance(x, a, b, image, y, z, k, boundary) / (2 * sigma**2) for y, z in places]
+                S[i, a, b] = log_sum_exp(logits)
+                mu[i, :, a, b] = softmax_mean(logits, [image[:, y, z] for y, z in places])
+    return S, mu
+
+
+def attention_matrix(rule, local):
+    """alpha (P, P) by a rule of theory.md 4a from the local outputs (C, H, W)."""
+    C, H, W = local.shape
+    P = H * W
+    z = [[float(local[c, p // W, p % W]) for c in range(C)] for p in range(P)]
+    alpha = np.zeros((P, P))
+    for p in range(P):
+        others = [q for q in range(P) if q != p]
+        similarity = [sum(s * t for s, t in zip(z[p], z[q])) for q in others]
+        if rule == "uniform":
+            weights = [1.0 / len(others)] * len(others)
+        elif rule == "top1":
+            weights = [1.0 if q == similarity.index(max(similarity)) else 0.0 for q in range(len(others))]
+        else:
+            total = log_sum_exp(similarity)
+            weights = [math.exp(s - total) for s in similarity]
+        for q, w in zip(others, weights):
+            alpha[p, q] = w
+    return alpha
+
+
+def attention(x, images, sigma, k, rule, strength, boundary="zeros", wrap_training=True):
+    """Evidence sharing (theory.md 4a); rule: a name, or a matrix (P, P)."""
+    C, H, W = x.shape
+    S, mu = evidence(x, images, sigma, k, boundary, wrap_training)
+    if isinstance(rule, str):
+        rule = attention_matrix(rule, patch_machine(x, images, sigma, k, boundary, wrap_training))
+    out = np.empty((C, H, W))
+    for a in range(H):
+        for b in range(W):
+            row = rule[a * W + b]
+            P = sum(1 for w in row if w > 0)
+            logits = []
+            for i in range(len(images)):
+                context = sum(row[q] * S[i, q // W, q % W] for q in range(H * W))
+                logits.append(S[i, a, b] + strength * P * context)
+            out[:, a, b] = softmax_mean(logits, mu[:, :, a, b])
+    return out
+
+
+def ddim(denoise, phi, alpha_bar, steps):
+    """Deterministic DDIM in the score form: the probability-flow step written with the VP score, not with eps."""
+    path = []
+    for i in range(steps, 0, -1):
+        a, b = alpha_bar(i / steps), alpha_bar((i - 1) / steps)
+        x0 = denoise(phi / math.sqrt(a), math.sqrt(1 - a) / math.sqrt(a))
+        score = (math.sqrt(a) * x0 - phi) / (1 - a)
+        phi = math.sqrt(b / a) * (phi + (1 - a) * score) - math.sqrt(1 - b) * math.sqrt(1 - a) * score
+        path.append(phi)
+    return path

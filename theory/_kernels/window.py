@@ -1,0 +1,162 @@
+"""Squared distances between windows, displacement by displacement, for one query and one block of training images.
+
+For a displacement (dy, dx) the candidate of query pixel (a, b) is training pixel (a + dy, b + dx), and its distance is
+the window sum of one squared-difference image. Window sums cost three additions a pixel at any window size: doubling
+along the row, and down the columns the suffix sums of one band of rows plus the prefix sums of the next
+(van Herk 1992). Nothing is ever subtracted, so small distances keep their relative precision.
+"""
+
+import numpy as np
+from numba import njit
+
+from theory._kernels.exponential import exp_negative
+from theory._kernels.numerics import FASTMATH
+
+
+@njit(cache=True)
+def pad_block(block, rows, cols, out):
+    """out[c, u, v, :] = block[c, rows[u], cols[v], :], and 0 where an index is -1; (C, H, W, n) -> (C, U, V, n)."""
+    for c in range(out.shape[0]):
+        for u in range(rows.shape[0]):
+            for v in range(cols.shape[0]):
+                target = out[c, u, v]
+                if rows[u] < 0 or cols[v] < 0:
+                    target[:] = 0.0
+                else:
+                    source = block[c, rows[u], cols[v]]
+                    for j in range(target.shape[0]):
+                        target[j] = source[j]
+
+
+@njit(fastmath=FASTMATH, cache=True)
+def _difference_row(query, block, u, dy, b_low, width, dx, out):
+    """out[v, j] = sum_c (query[c, u, v] - block[c, u + dy, v + dx, j])^2 for width columns from b_low, flat."""
+    n = block.shape[3]
+    out = out[: width * n]
+    for c in range(block.shape[0]):
+        q = query[c, u].reshape(-1)[b_low * n : (b_low + width) * n]
+        t = block[c, u + dy].reshape(-1)[(b_low + dx) * n : (b_low + dx + width) * n]
+        if c == 0:
+            for j in range(out.shape[0]):
+                d = q[j] - t[j]
+                out[j] = d * d
+        else:
+            for j in range(out.shape[0]):
+                d = q[j] - t[j]
+                out[j] += d * d
+
+
+@njit(fastmath=FASTMATH, cache=True)
+def _row_windows(power, kw, width, n, out):
+    """out[b] = power[b] + ... + power[b + kw - 1], by doubling; `power` (width + kw - 1 columns) is used up."""
+    L = width * n
+    out = out[:L]
+    for j in range(L):
+        out[j] = power[j]
+    offset, size, columns = 1, 1, width + kw - 1
+    rest = (kw - 1) >> 1
+    while rest > 0:
+        columns -= size  # power[v] becomes the sum of 2 * size columns from v
+        ahead = power[size * n : (size + columns) * n]
+        for j in range(columns * n):
+            power[j] += ahead[j]
+        size *= 2
+        if rest & 1:
+            piece = power[offset * n : offset * n + L]
+            for j in range(L):
+                out[j] += piece[j]
+            offset += size
+        rest >>= 1
+
+
+@njit(fastmath=FASTMATH, cache=True)
+def _advance(query, block, u, step, dy, dx, b_low, width, kh, kw, scratch, band, prefix, out):
+    """Take in padded row u, the step-th of this displacement; true once `out` holds a full row of window distances.
+
+    band (kh, >= width * n): suffix sums of the last full band of kh rows; prefix: sum of the current band so far.
+    """
+    n = block.shape[3]
+    L = width * n
+    position = step % kh
+    _difference_row(query, block, u, dy, b_low, width + kw - 1, dx, scratch)
+    row = band[position, :L]  # the suffix sum kept here is not needed any more
+    _row_windows(scratch, kw, width, n, row)
+    prefix, out = prefix[:L], out[:L]
+    if position == 0:
+        for j in range(L):
+            prefix[j] = row[j]
+    else:
+        for j in range(L):
+            prefix[j] += row[j]
+    if position == kh - 1:
+        for j in range(L):
+            out[j] = prefix[j]
+        for p in range(kh - 2, -1, -1):
+            low, high = band[p, :L], band[p + 1, :L]
+            for j in range(L):
+                low[j] += high[j]
+    elif step >= kh:
+        suffix = band[position + 1, :L]
+        for j in range(L):
+            out[j] = prefix[j] + suffix[j]
+    return step >= kh - 1
+
+
+@njit(fastmath=FASTMATH, cache=True)
+def _lower(distance, smallest):
+    for j in range(distance.shape[0]):
+        smallest[j] = distance[j] if distance[j] < smallest[j] else smallest[j]
+
+
+@njit(fastmath=FASTMATH, cache=True)
+def _weigh(distance, smallest, precision, weight, mass):
+    for j in range(distance.shape[0]):
+        w = exp_negative((smallest[j] - distance[j]) * precision)
+        weight[j] = w
+        mass[j] += w
+
+
+@njit(fastmath=FASTMATH, cache=True)
+def _add_values(weight, value, total):
+    for j in range(weight.shape[0]):
+        total[j] += weight[j] * value[j]
+
+
+@njit(fastmath=FASTMATH, cache=True)
+def block_sums(query, block, values, rows, cols, kh, kw, precision, buffers, band, smallest, mass, total):
+    """Per query pixel and training image: the nearest candidate, and the softmax sums relative to it.
+
+        smallest[a, b, j] = min d,   mass[a, b, j] = sum exp((smallest - d) precision),   total[c, a, b, j] = sum ... v
+        d = |query window at (a, b) - window of image j at (a + dy, b + dx)|^2,   v = values[c, a + dy, b + dx, j]
+
+    query (C, U, V, n): padded, the same in all n lanes      block (C, U, V, n): padded      values (Cv, H, W, n)
+    rows, cols (displacements, 3): displacement and the range [low, high) of query coordinates that may use it
+    precision: 1 / (2 sigma^2)      buffers (4, V * n), band (kh, V * n): scratch      the last three: (.., H, W, n)
+    Two passes, the smallest distance first, so that no exponential overflows and none that matters underflows.
+    """
+    n = block.shape[3]
+    scratch, prefix, distance, weight = buffers[0], buffers[1], buffers[2], buffers[3]
+    smallest[:] = np.inf
+    mass[:] = 0.0
+    total[:] = 0.0
+    for second in range(2):
+        for i in range(rows.shape[0]):
+            dy, a_low, a_high = rows[i]
+            for k in range(cols.shape[0]):
+                dx, b_low, b_high = cols[k]
+                width = b_high - b_low
+                for u in range(a_low, a_high + kh - 1):
+                    if not _advance(query, block, u, u - a_low, dy, dx, b_low, width, kh, kw, scratch, band, prefix,
+                                    distance):
+                        continue
+                    a = u - kh + 1
+                    d = distance[: width * n]
+                    least = smallest[a].reshape(-1)[b_low * n : b_high * n]
+                    if second == 0:
+                        _lower(d, least)
+                        continue
+                    w = weight[: width * n]
+                    _weigh(d, least, precision, w, mass[a].reshape(-1)[b_low * n : b_high * n])
+                    for c in range(values.shape[0]):
+                        _add_values(w, values[c, a + dy].reshape(-1)[(b_low + dx) * n : (b_high + dx) * n],
+                                    total[c, a].reshape(-1)[b_low * n : b_high * n])

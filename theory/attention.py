@@ -1,0 +1,94 @@
+"""Patch-similarity attention by evidence sharing: pixels agree on which training image they are drawing."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import softmax
+
+from theory import arguments
+from theory.equivariant_local import EquivariantLocalScore
+from theory.posterior import Posterior, image_evidence, merge, softmax_over_images
+
+ATTENTIONS = ("uniform", "identity", "top1")
+
+EVIDENCE_BYTES = 1 << 27
+"""Memory for the evidence and means that are held at once."""
+
+
+class AttentionScore(EquivariantLocalScore):
+    """ELS whose pixels share evidence about the training image (theory 4a, after FKTB's patch independence).
+
+        S_i(x) = log sum_{y allowed} exp(-|patch_x - patch_{i,y}|^2 / (2 sigma^2)),   mu_i(x) = the same weights' mean
+        w_i(x) = softmax_i( S_i(x) + strength * P_x * sum_{x'} alpha_xx' S_i(x') ),   x0(x) = sum_i w_i(x) mu_i(x)
+    with P_x the number of pixels that x attends to (alpha_xx' > 0).
+    attention: "uniform", all other pixels alike; "identity", alpha = softmax over x' != x of <z_x, z_x'>, z the ELS
+        output; "top1", the one other pixel with the largest <z_x, z_x'> (the first of equals); or an array
+        (H*W, H*W) or (B, H*W, H*W), pixels in row-major order, rows summing to 1, diagonal 0.
+    strength: lambda >= 0; `denoise(..., strength=)` overrides it for a call. 0 is ELS exactly; uniform with 1 is the
+        bag-of-patches posterior. Overlapping windows repeat each pixel up to k^2 times: 1 / k^2 is the natural unit.
+    Everything else as in EquivariantLocalScore. docs/attention.md
+    """
+
+    def __init__(self, images, patch_size: int, boundary: str = "zeros", attention="uniform", strength: float = 0.0,
+                 labels=None, wrap_training: bool = True):
+        super().__init__(images, patch_size, boundary, labels, wrap_training)
+        pixels = self.image_shape[1] * self.image_shape[2]
+        self.attention = arguments.choice("attention", attention, ATTENTIONS) if isinstance(attention, str) else "given"
+        self._given = None if isinstance(attention, str) else arguments.attention_matrix(attention, pixels)
+        self.strength = arguments.strength(strength)
+
+    def attention_map(self, x, sigma, *, labels=None, patch_size=None) -> np.ndarray:
+        """alpha (B, H*W, H*W) that `denoise` would use at these queries: rows sum to 1, diagonal 0."""
+        local = self.denoise(x, sigma, labels=labels, patch_size=patch_size, strength=0.0)
+        return self._alpha(arguments.as_numpy(local).astype(np.float64))
+
+    def _checked(self, count, *, strength=None, **options):
+        if self._given is not None and self._given.ndim == 3 and len(self._given) != count:
+            raise ValueError(f"x: got {count} queries for {len(self._given)} attention matrices, want as many")
+        strength = self.strength if strength is None else arguments.strength(strength)
+        given = None if self._given is None else np.broadcast_to(self._given, (count, *self._given.shape[-2:]))
+        return {"strength": strength, "given": given, **super()._checked(count, **options)}
+
+    def _restricted(self, options, chosen):
+        return {**options, "given": None if options["given"] is None else options["given"][chosen]}
+
+    def _denoise(self, x, sigma, order, left_out, axes, strength, given):
+        if strength == 0.0:
+            return super()._denoise(x, sigma, order, left_out, axes)
+        if given is None:
+            needs_local = self.attention != "uniform"
+            given = self._alpha(super()._denoise(x, sigma, order, left_out, axes) if needs_local else x)
+        shared = [self._share(*query, order, left_out, axes, strength) for query in zip(x, sigma, given)]
+        return np.concatenate([sums.mean for sums in shared])
+
+    def _alpha(self, local: np.ndarray) -> np.ndarray:
+        """alpha (B, P, P) by the machine's rule from the local outputs (B, C, H, W)."""
+        z = local.reshape(*local.shape[:2], -1)  # (B, C, P)
+        if self._given is not None:
+            return np.broadcast_to(self._given, (len(z), *self._given.shape[-2:]))
+        B, _, P = z.shape
+        if P == 1:
+            return np.zeros((B, 1, 1))  # nothing else to attend to
+        if self.attention == "uniform":
+            similarity = np.zeros((B, P, P))
+        else:
+            similarity = np.einsum("bcp,bcq->bpq", z, z)
+        similarity[:, np.arange(P), np.arange(P)] = -np.inf
+        if self.attention == "top1":
+            return np.eye(P)[similarity.argmax(axis=-1)]
+        return softmax(similarity, axis=-1)
+
+    def _share(self, x, sigma, alpha, order, left_out, axes, strength) -> Posterior:
+        """One query: softmax sums over the images, a few blocks' evidence at a time."""
+        P = alpha.shape[0]
+        attended = (alpha > 0.0).sum(axis=1, keepdims=True)
+        mixing = np.eye(P) + strength * attended * alpha  # logits of image i: mixing @ S_i
+        lanes = self._bank.index.shape[1]
+        at_once = max(1, EVIDENCE_BYTES // (lanes * P * (16 + 4 * len(x))))
+        parts = []
+        for start in range(0, len(order), at_once):
+            evidence, means = image_evidence(x, sigma, self._bank, order[start : start + at_once], *axes, left_out)
+            if len(evidence):
+                logits = evidence.reshape(len(evidence), P) @ mixing.T
+                parts.append(softmax_over_images(logits.reshape(evidence.shape), means))
+        return merge(parts)

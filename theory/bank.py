@@ -1,0 +1,43 @@
+"""The training set in the layout that the kernels scan: blocks of images, image index innermost, classes apart."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from theory._kernels.numerics import LANES
+
+
+@dataclass(frozen=True)
+class Bank:
+    """Training images in blocks of LANES; each class (all images are one class without labels) has its own blocks."""
+
+    blocks: np.ndarray  # (M, C, H, W, LANES) float32
+    index: np.ndarray  # (M, LANES) int64: the image in each lane, -1 for none
+    classes: dict[int, np.ndarray]  # label -> its blocks; empty without labels
+
+    @classmethod
+    def build(cls, images: np.ndarray, labels: np.ndarray | None = None) -> Bank:
+        """images (N, C, H, W) float32; labels (N,) of integers, or None."""
+        names = [] if labels is None else np.unique(labels)
+        groups = [np.arange(len(images))] if labels is None else [np.flatnonzero(labels == c) for c in names]
+        counts = [-(-len(group) // LANES) for group in groups]
+        index = np.full((sum(counts), LANES), -1, dtype=np.int64)
+        first = np.concatenate([[0], np.cumsum(counts)])
+        for start, group in zip(first, groups):
+            index[start:].reshape(-1)[: len(group)] = group
+        blocks = np.zeros((len(index), *images.shape[1:], LANES), dtype=np.float32)
+        for block, members in zip(blocks, index):
+            present = members >= 0
+            block[..., present] = np.moveaxis(images[members[present]], 0, -1)
+        classes = {int(c): np.arange(first[i], first[i + 1]) for i, c in enumerate(names)}
+        return cls(blocks, index, classes)
+
+    def order(self, label: int | None = None) -> np.ndarray:
+        """The blocks to visit: all, or those of one class; ValueError for a class without images."""
+        if label is None:
+            return np.arange(len(self.blocks))
+        if label not in self.classes:
+            raise ValueError(f"labels: got class {label} without a training image, want one of {sorted(self.classes)}")
+        return self.classes[label]

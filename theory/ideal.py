@@ -1,0 +1,31 @@
+"""The ideal score: what a network that learned the score perfectly would output, and so only repeats D."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from theory.geometry import whole_axis
+from theory.machine import ScoreMachine
+from theory.posterior import posterior
+
+
+class IdealScore(ScoreMachine):
+    """IS: x0 = sum_i W_i varphi_i, W_i proportional to exp(-|x - varphi_i|^2 / (2 sigma^2)) (KG eqs. 3-4).
+
+    images (N, C, H, W) float in [-1, 1]; labels (N,) integers for class-conditional use, or None.
+    Limits: sigma -> 0, the nearest image; sigma -> infinity, the mean image. docs/ideal.md
+    """
+
+    def __init__(self, images, labels=None):
+        super().__init__(images, labels)
+        # The image as one row of C * H * W pixels and one window over all of it: a single output, valued in images.
+        D = int(np.prod(self.image_shape))
+        blocks = self._bank.blocks.reshape(len(self._bank.blocks), D, -1)
+        self._bank = type(self._bank)(blocks[:, None, None], self._bank.index, self._bank.classes)
+        self._values = blocks[:, :, None, None]
+        self._rows, self._cols = whole_axis(1), whole_axis(D)
+
+    def _denoise(self, x, sigma, order, left_out):
+        sums = posterior(x.reshape(len(x), 1, 1, -1), sigma, self._bank, order, self._rows, self._cols, self._values,
+                         left_out)
+        return sums.mean.reshape(x.shape)

@@ -1,0 +1,74 @@
+"""What every score machine shares: the training set, the checks at the border, classes, and what follows from x0."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from theory import arguments
+from theory.bank import Bank
+
+
+class ScoreMachine(ABC):
+    """A closed-form denoiser: the posterior mean E[x0 | what the machine may see] for x = x0 + sigma n, x0 in D.
+
+    A machine implements `_denoise`, which gets checked float64 queries of one class; the rest is here.
+    """
+
+    def __init__(self, images, labels=None):
+        images = arguments.training_images(images)
+        labels = arguments.training_labels(labels, len(images))
+        self.count, self.image_shape, self.conditional = len(images), images.shape[1:], labels is not None
+        self._bank = Bank.build(images, labels)
+
+    def denoise(self, x, sigma, *, labels=None, **options):
+        """The posterior mean x0.
+
+        x (B, C, H, W): x0 + sigma n, numpy or torch      sigma: a number or (B,), noise std in pixel units, above 0
+        labels: None for all of D, an integer or (B,) for D restricted to that class
+        options: per-call settings of the machine, such as patch_size
+        Returns (B, C, H, W) like x. ValueError: an argument that is not as said here, in one line.
+        """
+        return self._answer(x, sigma, labels, options, left_out=-1)
+
+    def leave_out(self, x, sigma, image: int, *, labels=None, **options):
+        """The posterior mean had training image `image` not been in D, exactly; arguments as in `denoise`."""
+        if isinstance(image, bool) or not isinstance(image, int | np.integer) or not 0 <= image < self.count:
+            raise ValueError(f"image: got {image!r}, want an integer from 0 to {self.count - 1}")
+        return self._answer(x, sigma, labels, options, left_out=int(image))
+
+    def score(self, x, sigma, **options):
+        """The score of the noised data, (x0 - x) / sigma^2 in the units of x; arguments as in `denoise`."""
+        clean, x_array = self.denoise(x, sigma, **options), arguments.as_numpy(x)
+        levels = arguments.noise_levels(sigma, len(x_array))[:, None, None, None]
+        return arguments.like((arguments.as_numpy(clean) - x_array) / levels**2, x)
+
+    def _answer(self, x, sigma, labels, options, left_out):
+        queries = arguments.queries(x, self.image_shape)
+        sigma = arguments.noise_levels(sigma, len(queries))
+        classes = arguments.query_labels(labels, len(queries), self.conditional)
+        options = self._checked(len(queries), **options)
+        result = np.empty(queries.shape)
+        for label in dict.fromkeys(classes):
+            order = self._bank.order(label)
+            if left_out >= 0 and (self._bank.index[order] >= 0).sum() == np.isin(left_out, self._bank.index[order]):
+                raise ValueError(f"image: got {left_out}, the only training image there is; want one of several")
+            chosen = np.array([c == label for c in classes])
+            result[chosen] = self._denoise(queries[chosen], sigma[chosen], order, left_out,
+                                           **self._restricted(options, chosen))
+        return arguments.like(result, x)
+
+    def _checked(self, count: int, **options) -> dict:
+        """The per-call options for `count` queries, checked and completed; a machine without any allows none."""
+        if options:
+            raise ValueError(f"{', '.join(options)}: got an option that {type(self).__name__} has not, want none")
+        return {}
+
+    def _restricted(self, options: dict, chosen: np.ndarray) -> dict:
+        """The options for some of the queries; only a machine with options a query needs to say more."""
+        return options
+
+    @abstractmethod
+    def _denoise(self, x: np.ndarray, sigma: np.ndarray, order: np.ndarray, left_out: int, **options) -> np.ndarray:
+        """x (B, C, H, W), sigma (B,) float64; the bank's blocks to use; an image to do without -> (B, C, H, W)."""
