@@ -1,0 +1,33 @@
+"""Small stand-ins with the face of a machine, for tests of what is done with machines."""
+
+import numpy as np
+
+
+class Blur:
+    """x0 = the mean over a patch_size x patch_size circular window of x / (1 + sigma^2), drawn to the image's mean.
+
+    Different patch sizes and strengths give different answers at every noise level, as the true machines do.
+    """
+
+    def __init__(self, patch_size=3, strength=0.0):
+        self.patch_size, self.strength = patch_size, strength
+
+    def denoise(self, x, sigma, patch_size=None, labels=None, strength=None):
+        k = self.patch_size if patch_size is None else patch_size
+        strength = self.strength if strength is None else strength
+        x = np.asarray(x, dtype=np.float64) / (1.0 + np.square(sigma))
+        r = k // 2
+        blurred = sum(np.roll(x, (dy, dx), axis=(-2, -1)) for dy in range(-r, r + 1) for dx in range(-r, r + 1)) / k**2
+        return (1.0 - strength) * blurred + strength * x.mean((-2, -1), keepdims=True)
+
+
+class Scheduled:
+    """A machine whose window size and strength depend on the step: what calibration has to find again."""
+
+    def __init__(self, machine, schedule, patch_sizes, strengths):
+        self.machine, self.schedule = machine, schedule
+        self.patch_sizes, self.strengths = patch_sizes, strengths
+
+    def denoise(self, x, sigma, labels=None):
+        i = round(float(self.schedule.time(sigma)) * len(self.patch_sizes)) - 1
+        return self.machine.denoise(x, sigma, patch_size=self.patch_sizes[i], strength=self.strengths[i])
