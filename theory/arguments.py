@@ -68,7 +68,8 @@ def choice(name: str, value, allowed: tuple[str, ...]) -> str:
 
 def strength(value) -> float:
     """strength: lambda, a finite number of at least 0."""
-    if not np.isscalar(value) or not np.isfinite(value) or value < 0.0:
+    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not number or not np.isfinite(value) or value < 0.0:
         raise ValueError(f"strength: got {value!r}, want a finite number of at least 0")
     return float(value)
 

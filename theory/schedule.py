@@ -53,7 +53,7 @@ def _time(t):
 
 @dataclass(frozen=True)
 class CosineSchedule(_Derived):
-    """abar(t) = cos^2((t / 1.008) pi / 2), as in Kamb & Ganguli's code: abar(0) = 1, abar(1) = 1.6e-4, sigma(1) = 80."""
+    """abar(t) = cos^2((t / 1.008) pi / 2), Kamb & Ganguli's code: abar(0) = 1, abar(1) = 1.6e-4, sigma(1) = 80."""
 
     stretch: float = 1.008
 
@@ -110,9 +110,10 @@ class ExponentialSchedule(_Derived):
 
 @dataclass(frozen=True)
 class EDMSchedule(_Derived):
-    """sigma(t) = (smin^(1/rho) + t (smax^(1/rho) - smin^(1/rho)))^rho (Karras et al. 2022, eq. 5), abar = 1 / (1 + sigma^2).
+    """sigma(t) = (smin^(1/rho) + t (smax^(1/rho) - smin^(1/rho)))^rho (Karras et al. 2022, eq. 5).
 
     EDM's grid ends with a step to sigma = 0: here t = 0 is that end exactly, and every t > 0 follows the formula.
+    abar = 1 / (1 + sigma^2).
     """
 
     sigma_min: float = 0.002
