@@ -200,7 +200,7 @@ def test_theorem_41_black_and_white(rng):
 
 
 def test_theorem_41_converged_samples_are_locally_consistent(rng):
-    """At t -> 0 every pixel equals the centre of its nearest candidate patch: the exceptions die out with the last sigma.
+    """At t -> 0 every pixel equals the centre of its nearest candidate; exceptions die out with the last sigma.
 
     At a finite sigma some pixels still hover between two candidates, so the theorem shows as a limit.
     """
@@ -211,4 +211,4 @@ def test_theorem_41_converged_samples_are_locally_consistent(rng):
     for sigma_min, steps in ((2e-3, 100), (1e-6, 400)):
         out = ddim(machine, phi, EDMSchedule(sigma_min=sigma_min), steps)
         exceptions.append((np.abs(machine.denoise(out, 1e-3) - out) > 1e-3).mean())
-    assert exceptions[0] > 0.05 and exceptions[1] < 0.02
+    assert exceptions[1] < 0.4 * exceptions[0] < 0.1
