@@ -1,8 +1,8 @@
 """Calibration of the locality scale k(t) and the attention strength lambda(t) along a network's own trajectory.
 
-For each step the network denoises its own phi_t from a number of calibration seeds; the candidate whose machine
-predicts the noise in the direction closest to the network's (largest cosine similarity) is chosen for each seed, and the
-median over the seeds is the answer (Kamb & Ganguli 2025, appendix C.2, there for k alone).
+For each step the network denoises its own phi_t from a number of calibration seeds. The candidate whose machine
+predicts noise in the direction closest to that of the network (largest cosine similarity) is chosen for each seed, and
+the median over the seeds is the answer (Kamb & Ganguli 2025, appendix C.2, there for k alone).
 """
 
 from __future__ import annotations

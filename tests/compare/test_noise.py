@@ -31,7 +31,8 @@ def test_calibration_never_meets_evaluation():
 
 @pytest.mark.parametrize("call", [
     lambda: initial_noise(-1, [0], SHAPE), lambda: initial_noise(0, [-1], SHAPE),
-    lambda: initial_noise(0, [0], (3, 0, 2)), lambda: initial_noise(0, [0], (3, 4)), lambda: evaluation_samples(0), lambda: evaluation_samples(1_000_001),
+    lambda: initial_noise(0, [0], (3, 0, 2)), lambda: initial_noise(0, [0], (3, 4)),
+    lambda: evaluation_samples(0), lambda: evaluation_samples(1_000_001),
     lambda: calibration_samples(0),
 ])
 def test_bad_input(call):
