@@ -25,6 +25,11 @@ class Axis:
     index: np.ndarray  # (L + size - 1,) int64
     moves: np.ndarray  # (displacements, 3) int64
 
+    @property
+    def pairs(self) -> int:
+        """Pairs of query coordinate and candidate coordinate along this axis."""
+        return int((self.moves[:, 2] - self.moves[:, 1]).sum())
+
 
 def local_axis(length: int, patch_size: int, boundary: str) -> Axis:
     """Candidates at the query's own coordinate only (LS, KG eqs. 7-8)."""

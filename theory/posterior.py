@@ -4,7 +4,8 @@
 
 A machine says which windows and candidates (two `geometry.Axis`), over which `Bank`, and which values; nothing else.
 The candidates are streamed block by block through one softmax (`_kernels/softmax.py`), so memory does not grow with
-their number. docs/posterior.md
+their number. Small calls are float64 throughout; large ones compare windows in float32 where that is good to 1e-4
+(`numerics.FLOAT64_PAIRS`, `FLOAT32_LOGIT`); sums over images are always float64. docs/posterior.md
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from theory._kernels.numerics import CHUNKS, LANES
+from theory._kernels.numerics import CHUNKS, FLOAT32_LOGIT, FLOAT64_PAIRS, LANES
 from theory._kernels.posterior import scan, scan_images
 from theory._kernels.softmax import merge_states
 from theory.bank import Bank
@@ -44,9 +45,13 @@ class Posterior:
 
 def merge(parts: list[Posterior]) -> Posterior:
     """The posterior over the union of disjoint candidate sets."""
-    stacked = [np.stack([getattr(part, name) for part in parts]) for name in ("peak", "mass", "total")]
-    merged = Posterior(*(np.empty(array.shape[1:]) for array in stacked))
-    merge_states(*stacked, merged.peak, merged.mass, merged.total)
+    return merge_chunks(*(np.stack([getattr(part, name) for part in parts]) for name in ("peak", "mass", "total")))
+
+
+def merge_chunks(peaks: np.ndarray, masses: np.ndarray, totals: np.ndarray) -> Posterior:
+    """The same for states stacked along a first axis."""
+    merged = Posterior(*(np.empty(array.shape[1:]) for array in (peaks, masses, totals)))
+    merge_states(peaks, masses, totals, merged.peak, merged.mass, merged.total)
     return merged
 
 
@@ -59,18 +64,25 @@ def posterior(x: np.ndarray, sigma: np.ndarray, bank: Bank, order: np.ndarray, r
     """
     values = bank.blocks if values is None else values
     outputs = (values.shape[1], int(rows.moves[:, 2].max()), int(cols.moves[:, 2].max()))
-    parts = []
-    for start in range(0, len(x), QUERIES_AT_ONCE):
-        batch = slice(start, start + QUERIES_AT_ONCE)
-        queries = _padded_queries(x[batch], rows, cols)
-        chunks = np.full((CHUNKS, len(queries), *outputs[1:]), -np.inf)
-        masses, totals = np.zeros(chunks.shape), np.zeros((CHUNKS, len(queries), *outputs))
-        scan(queries, bank.blocks, values, bank.index, order, _packed(rows, cols), _precision(sigma[batch]), left_out,
-             chunks, masses, totals)
-        part = Posterior(np.empty(chunks.shape[1:]), np.empty(chunks.shape[1:]), np.empty(totals.shape[1:]))
-        merge_states(chunks, masses, totals, part.peak, part.mass, part.total)
-        parts.append(part)
-    return Posterior(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("peak", "mass", "total")))
+    sums = Posterior(*(np.empty((len(x), *shape)) for shape in (outputs[1:], outputs[1:], outputs)))
+
+    def fill(which, dtype):
+        for batch in np.array_split(which, -(-len(which) // QUERIES_AT_ONCE)):
+            queries = _padded_queries(x[batch], rows, cols, dtype)
+            peaks = np.full((CHUNKS, len(batch), *outputs[1:]), -np.inf)
+            masses, totals = np.zeros(peaks.shape), np.zeros((CHUNKS, len(batch), *outputs))
+            scan(queries, bank.blocks, values, bank.index, order, _packed(rows, cols), _precision(sigma[batch]),
+                 left_out, peaks, masses, totals)
+            part = merge_chunks(peaks, masses, totals)
+            sums.peak[batch], sums.mass[batch], sums.total[batch] = part.peak, part.mass, part.total
+
+    rest = np.arange(len(x))
+    if len(x) * len(order) * LANES * rows.pairs * cols.pairs > FLOAT64_PAIRS:
+        fill(rest, np.float32)
+        rest = np.flatnonzero((sums.peak < -FLOAT32_LOGIT).any(axis=(1, 2)))
+    if len(rest):
+        fill(rest, np.float64)
+    return sums
 
 
 def image_evidence(x: np.ndarray, sigma: float, bank: Bank, order: np.ndarray, rows: Axis, cols: Axis,
@@ -85,7 +97,7 @@ def image_evidence(x: np.ndarray, sigma: float, bank: Bank, order: np.ndarray, r
     position[order] = np.where(present, np.cumsum(present).reshape(present.shape) - 1, -1)
     n, (C, H, W) = int(present.sum()), x.shape
     evidence, means = np.empty((n, H, W)), np.empty((n, C, H, W), dtype=np.float32)
-    query = _padded_queries(x[None], rows, cols)[0]
+    query = _padded_queries(x[None], rows, cols, np.float64)[0]
     scan_images(query, bank.blocks, bank.blocks, position, order, _packed(rows, cols),
                 _precision(np.array([sigma]))[0], evidence, means)
     return evidence, means
@@ -98,11 +110,11 @@ def softmax_over_images(logits: np.ndarray, means: np.ndarray) -> Posterior:
     return Posterior(peak[None], weights.sum(axis=0)[None], np.einsum("nyx,ncyx->cyx", weights, means)[None])
 
 
-def _padded_queries(x: np.ndarray, rows: Axis, cols: Axis) -> np.ndarray:
-    """x (B, C, H, W) -> (B, C, U, V, LANES) float64: padded, and repeated in every lane."""
+def _padded_queries(x: np.ndarray, rows: Axis, cols: Axis, dtype) -> np.ndarray:
+    """x (B, C, H, W) -> (B, C, U, V, LANES): padded, and repeated in every lane."""
     padded = np.where(cols.index < 0, 0.0, x[..., cols.index])
     padded = np.where(rows.index[:, None] < 0, 0.0, padded[..., rows.index, :])
-    return np.repeat(padded[..., None], LANES, axis=-1)
+    return np.repeat(padded[..., None].astype(dtype), LANES, axis=-1)
 
 
 def _packed(rows: Axis, cols: Axis):

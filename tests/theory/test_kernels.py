@@ -4,7 +4,7 @@ from numba import njit
 from numpy.testing import assert_allclose
 
 from tests import naive
-from theory._kernels.exponential import exp_negative
+from theory._kernels.exponential import exp
 from theory.posterior import Posterior, merge
 
 
@@ -12,14 +12,17 @@ from theory.posterior import Posterior, merge
 def exponentials(x):
     out = np.empty_like(x)
     for i in range(x.size):
-        out[i] = exp_negative(x[i])
+        out[i] = exp(x[i])
     return out
 
 
-def test_exp_negative_is_exp():
-    x = np.concatenate([-np.logspace(-12, np.log10(700), 20001), [0.0], -np.arange(50) * np.log(2) / 2])
-    assert_allclose(exponentials(x), np.exp(x), rtol=1e-15)
-    assert_allclose(exponentials(np.array([-800.0, -np.inf])), 0.0, atol=1e-300)
+@pytest.mark.parametrize("dtype, reach, rtol", [(np.float64, 700.0, 1e-15), (np.float32, 87.0, 3e-7)])
+def test_exp_is_exp(dtype, reach, rtol):
+    x = np.concatenate([np.logspace(-12, np.log10(reach), 20001), [0.0], np.arange(50) * np.log(2) / 2])
+    x = np.concatenate([-x, x]).astype(dtype)
+    assert exponentials(x).dtype == dtype
+    assert_allclose(exponentials(x), np.exp(x.astype(np.float64)), rtol=rtol)
+    assert_allclose(exponentials(np.array([-800.0, -np.inf], dtype=dtype)), 0.0, atol=2e-38)
 
 
 @pytest.mark.parametrize("offset", [0.0, -1e6, 700.0])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+import theory.posterior
 from tests import naive
 from theory import AttentionScore, EquivariantLocalScore, EquivariantScore, IdealScore, LocalScore
 
@@ -155,3 +156,35 @@ def test_torch_in_torch_out(rng, name, dtype):
     expected = MACHINES[name](images).denoise(x.double().numpy(), [0.5, 1.0])
     assert_allclose(got.double(), expected, atol=1e-2 if dtype == "bfloat16" else 1e-6)
     assert MACHINES[name](images).denoise(x.float().numpy(), 0.5).dtype == np.float32
+
+
+@pytest.fixture
+def always_float32(monkeypatch):
+    monkeypatch.setattr(theory.posterior, "FLOAT64_PAIRS", 0)
+
+
+@pytest.mark.parametrize("shape, k, boundary", [((1, 9, 8), 3, "zeros"), ((3, 6, 7), 5, "zeros"),
+                                                ((1, 7, 7), 7, "circular"), ((1, 12, 5), 9, "zeros")], ids=str)
+@pytest.mark.parametrize("sigma", SIGMAS)
+def test_float32_windows_are_good_to_1e_4(rng, always_float32, sigma, shape, k, boundary):
+    images = data(rng, shape, 3)
+    x = noised(rng, images, sigma, 1)
+    expected = [naive.patch_machine(v, images, sigma, k, boundary) for v in x]
+    assert_allclose(EquivariantLocalScore(images, k, boundary).denoise(x, sigma), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("sigma", [0.02, 0.3, 2.0, 80.0])
+def test_float32_agrees_with_float64_on_many_images(rng, monkeypatch, sigma):
+    """Single sweeps and two-pass sweeps, blocks that matter and blocks that do not, queries on and far off the data."""
+    images = data(rng, (1, 8, 8), 700)
+    images[350:] *= 0.01  # half of the set is nearly constant
+    x = noised(rng, images[340:], sigma, 3)
+    x[2] = rng.normal(size=(1, 8, 8))  # at low noise far from every candidate: must be done in float64
+    for k in (3, 5, 7):
+        machine = EquivariantLocalScore(images, k)
+        monkeypatch.setattr(theory.posterior, "FLOAT64_PAIRS", np.inf)
+        double = machine.denoise(x, sigma)
+        monkeypatch.setattr(theory.posterior, "FLOAT64_PAIRS", 0)
+        single = machine.denoise(x, sigma)
+        assert_allclose(single, double, atol=1e-4)
+        assert sigma < 0.1 or np.abs(single[:2] - double[:2]).max() > 0, "float32 was not used"

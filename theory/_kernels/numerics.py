@@ -8,3 +8,17 @@ FASTMATH = {"contract"}
 
 CHUNKS = 16
 """Parts that a scan is split into, whatever the number of threads: the answer does not depend on the machine."""
+
+NEGLIGIBLE = 40.0
+"""Candidates this many nats below one that has been seen are left out: 1e8 of them together weigh below 1e-9."""
+
+HEADROOM = 60.0
+"""Nats by which a candidate may exceed the reference before its block is gone over again: exp(60) fits in float32."""
+
+FLOAT64_PAIRS = 3e7
+"""Pairs of query pixel and candidate, over the whole call, up to which everything is float64: a second's work or so.
+Larger calls compare windows in float32, which is twice as fast."""
+
+FLOAT32_LOGIT = 500.0
+"""Largest -logit of a nearest candidate for which float32 distances (relative error about 2e-7) are good to 1e-4;
+queries beyond it, far from every candidate for their noise, are done again in float64."""

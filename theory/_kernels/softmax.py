@@ -9,7 +9,7 @@ from numba import njit
 
 
 @njit(cache=True)
-def rescale(peak, new_peak):
+def _rescale(peak, new_peak):
     """exp(peak - new_peak) for new_peak >= peak, and 0 for an empty state (peak = -inf)."""
     return 0.0 if peak == -np.inf else np.exp(peak - new_peak)
 
@@ -28,36 +28,33 @@ def merge_states(peaks, masses, totals, peak, mass, total):
                 mass[b, y, x] = 0.0
                 total[b, :, y, x] = 0.0
                 for p in range(P):
-                    factor = rescale(peaks[p, b, y, x], top)
+                    factor = _rescale(peaks[p, b, y, x], top)
                     mass[b, y, x] += factor * masses[p, b, y, x]
                     for c in range(total.shape[1]):
                         total[b, c, y, x] += factor * totals[p, b, c, y, x]
 
 
 @njit(cache=True)
-def absorb_block(smallest, lane_mass, lane_total, precision, index, left_out, peak, mass, total):
-    """Add one block's images to a state: (Y, X, n), (Y, X, n), (Cv, Y, X, n) into (Y, X), (Y, X), (Cv, Y, X).
-
-    index (n,): the image of each lane, -1 where there is none; left_out: an image to pass over, or -1.
-    """
-    Y, X, n = smallest.shape
+def raise_peak(peak, top, mass, total):
+    """Bring a state (Y, X), (Y, X), (Cv, Y, X) to the peak `top` (Y, X) where that is higher."""
+    Y, X = peak.shape
     for y in range(Y):
         for x in range(X):
-            top = peak[y, x]
-            for j in range(n):
-                if index[j] >= 0 and index[j] != left_out:
-                    top = max(top, -smallest[y, x, j] * precision)
-            if top == -np.inf:
-                continue
-            factor = rescale(peak[y, x], top)
-            peak[y, x] = top
-            mass[y, x] *= factor
-            for c in range(total.shape[0]):
-                total[c, y, x] *= factor
-            for j in range(n):
-                if index[j] >= 0 and index[j] != left_out:
-                    w = np.exp(-smallest[y, x, j] * precision - top)
-                    if w > 0.0:
-                        mass[y, x] += w * lane_mass[y, x, j]
-                        for c in range(total.shape[0]):
-                            total[c, y, x] += w * lane_total[c, y, x, j]
+            if top[y, x] > peak[y, x]:
+                factor = _rescale(peak[y, x], top[y, x])
+                peak[y, x] = top[y, x]
+                mass[y, x] *= factor
+                for c in range(total.shape[0]):
+                    total[c, y, x] *= factor
+
+
+@njit(cache=True)
+def add_lanes(lane_mass, lane_total, present, first, last, mass, total):
+    """Add a block's sums, taken relative to the state's own peak, over the lanes present: rows first, ..., last - 1."""
+    for y in range(first, last):
+        for x in range(mass.shape[1]):
+            for j in range(present.shape[0]):
+                if present[j]:
+                    mass[y, x] += lane_mass[y, x, j]
+                    for c in range(total.shape[0]):
+                        total[c, y, x] += lane_total[c, y, x, j]

@@ -9,7 +9,7 @@ along the row, and down the columns the suffix sums of one band of rows plus the
 import numpy as np
 from numba import njit
 
-from theory._kernels.exponential import exp_negative
+from theory._kernels.exponential import exp
 from theory._kernels.numerics import FASTMATH
 
 
@@ -47,22 +47,34 @@ def _difference_row(query, block, u, dy, b_low, width, dx, out):
 
 
 @njit(fastmath=FASTMATH, cache=True)
-def _row_windows(power, kw, width, n, out):
-    """out[b] = power[b] + ... + power[b + kw - 1], by doubling; `power` (width + kw - 1 columns) is used up."""
+def _add(a, b, out):
+    for j in range(out.shape[0]):
+        out[j] = a[j] + b[j]
+
+
+@njit(fastmath=FASTMATH, cache=True)
+def _row_windows(source, spare, kw, width, n, out):
+    """out[b] = source[b] + ... + source[b + kw - 1] by doubling; source (width + kw - 1 columns) and spare are used up.
+
+    No array is written in terms of its own neighbours: the compiler's check for overlap would choose the scalar loop.
+    """
     L = width * n
     out = out[:L]
-    for j in range(L):
-        out[j] = power[j]
+    if kw == 3:
+        first, second, third = source[:L], source[n : n + L], source[2 * n : 2 * n + L]
+        for j in range(L):
+            out[j] = first[j] + second[j] + third[j]
+        return
+    out[:] = source[:L]
     offset, size, columns = 1, 1, width + kw - 1
     rest = (kw - 1) >> 1
     while rest > 0:
-        columns -= size  # power[v] becomes the sum of 2 * size columns from v
-        ahead = power[size * n : (size + columns) * n]
-        for j in range(columns * n):
-            power[j] += ahead[j]
+        columns -= size  # spare[v] becomes the sum of 2 * size columns from v
+        _add(source[: columns * n], source[size * n : (size + columns) * n], spare[: columns * n])
+        source, spare = spare, source
         size *= 2
         if rest & 1:
-            piece = power[offset * n : offset * n + L]
+            piece = source[offset * n : offset * n + L]
             for j in range(L):
                 out[j] += piece[j]
             offset += size
@@ -70,18 +82,25 @@ def _row_windows(power, kw, width, n, out):
 
 
 @njit(fastmath=FASTMATH, cache=True)
-def _advance(query, block, u, step, dy, dx, b_low, width, kh, kw, scratch, band, prefix, out):
+def _advance(query, block, u, step, dy, dx, b_low, width, kh, kw, scratch, spare, band, prefix, out):
     """Take in padded row u, the step-th of this displacement; true once `out` holds a full row of window distances.
 
     band (kh, >= width * n): suffix sums of the last full band of kh rows; prefix: sum of the current band so far.
+    For kh = 3 the three rows are simply added.
     """
     n = block.shape[3]
     L = width * n
     position = step % kh
     _difference_row(query, block, u, dy, b_low, width + kw - 1, dx, scratch)
     row = band[position, :L]  # the suffix sum kept here is not needed any more
-    _row_windows(scratch, kw, width, n, row)
+    _row_windows(scratch, spare, kw, width, n, row)
     prefix, out = prefix[:L], out[:L]
+    if kh == 3:
+        if step >= 2:
+            first, second, third = band[0, :L], band[1, :L], band[2, :L]
+            for j in range(L):
+                out[j] = first[j] + second[j] + third[j]
+        return step >= 2
     if position == 0:
         for j in range(L):
             prefix[j] = row[j]
@@ -109,9 +128,9 @@ def _lower(distance, smallest):
 
 
 @njit(fastmath=FASTMATH, cache=True)
-def _weigh(distance, smallest, precision, weight, mass):
+def _weigh(distance, reference, precision, weight, mass):
     for j in range(distance.shape[0]):
-        w = exp_negative((smallest[j] - distance[j]) * precision)
+        w = exp((reference[j] - distance[j]) * precision)
         weight[j] = w
         mass[j] += w
 
@@ -122,41 +141,44 @@ def _add_values(weight, value, total):
         total[j] += weight[j] * value[j]
 
 
-@njit(fastmath=FASTMATH, cache=True)
-def block_sums(query, block, values, rows, cols, kh, kw, precision, buffers, band, smallest, mass, total):
-    """Per query pixel and training image: the nearest candidate, and the softmax sums relative to it.
+@njit(cache=True)
+def sweep(query, block, values, geometry, first, last, find, weigh, reference, precision, work, smallest, mass, total):
+    """One pass over all (query pixel, candidate) pairs of a block, for query rows first, ..., last - 1.
 
-        smallest[a, b, j] = min d,   mass[a, b, j] = sum exp((smallest - d) precision),   total[c, a, b, j] = sum ... v
+        find:   smallest[a, b, j] = min d
+        weigh:  mass[a, b, j] = sum exp((reference[a, b, j] - d) precision),   total[c, a, b, j] = sum exp(..) v
         d = |query window at (a, b) - window of image j at (a + dy, b + dx)|^2,   v = values[c, a + dy, b + dx, j]
 
     query (C, U, V, n): padded, the same in all n lanes      block (C, U, V, n): padded      values (Cv, H, W, n)
-    rows, cols (displacements, 3): displacement and the range [low, high) of query coordinates that may use it
-    precision: 1 / (2 sigma^2)      buffers (4, V * n), band (kh, V * n): scratch      the last three: (.., H, W, n)
-    Two passes, the smallest distance first, so that no exponential overflows and none that matters underflows.
+    geometry: (kh, kw, _, _, row moves, column moves), a move being (displacement, low, high): the query coordinates
+    that may use it      precision: 1 / (2 sigma^2)      work: row buffers (5, V * n) and band (kh, V * n)
+    smallest, mass (H, W, n), total (Cv, H, W, n): set for the rows asked for. One dtype throughout.
     """
+    kh, kw, _, _, rows, cols = geometry
+    buffers, band = work
+    scratch, spare, prefix, distance, weight = buffers[0], buffers[1], buffers[2], buffers[3], buffers[4]
     n = block.shape[3]
-    scratch, prefix, distance, weight = buffers[0], buffers[1], buffers[2], buffers[3]
-    smallest[:] = np.inf
-    mass[:] = 0.0
-    total[:] = 0.0
-    for second in range(2):
-        for i in range(rows.shape[0]):
-            dy, a_low, a_high = rows[i]
-            for k in range(cols.shape[0]):
-                dx, b_low, b_high = cols[k]
-                width = b_high - b_low
-                for u in range(a_low, a_high + kh - 1):
-                    if not _advance(query, block, u, u - a_low, dy, dx, b_low, width, kh, kw, scratch, band, prefix,
-                                    distance):
-                        continue
-                    a = u - kh + 1
-                    d = distance[: width * n]
-                    least = smallest[a].reshape(-1)[b_low * n : b_high * n]
-                    if second == 0:
-                        _lower(d, least)
-                        continue
-                    w = weight[: width * n]
-                    _weigh(d, least, precision, w, mass[a].reshape(-1)[b_low * n : b_high * n])
+    if find:
+        smallest[first:last] = np.inf
+    if weigh:
+        mass[first:last] = 0
+        total[:, first:last] = 0
+    for i in range(rows.shape[0]):
+        dy, a_low, a_high = rows[i, 0], max(rows[i, 1], first), min(rows[i, 2], last)
+        for k in range(cols.shape[0]):
+            dx, b_low, b_high = cols[k]
+            width = b_high - b_low
+            d, w = distance[: width * n], weight[: width * n]
+            for u in range(a_low, a_high + kh - 1 if a_high > a_low else a_low):
+                if not _advance(query, block, u, u - a_low, dy, dx, b_low, width, kh, kw, scratch, spare, band,
+                                prefix, distance):
+                    continue
+                a = u - kh + 1
+                if find:
+                    _lower(d, smallest[a].reshape(-1)[b_low * n : b_high * n])
+                if weigh:
+                    _weigh(d, reference[a].reshape(-1)[b_low * n : b_high * n], precision, w,
+                           mass[a].reshape(-1)[b_low * n : b_high * n])
                     for c in range(values.shape[0]):
                         _add_values(w, values[c, a + dy].reshape(-1)[(b_low + dx) * n : (b_high + dx) * n],
                                     total[c, a].reshape(-1)[b_low * n : b_high * n])
