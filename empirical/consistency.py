@@ -1,0 +1,68 @@
+"""What a toy sample says: its colours cell by cell, and whether they are consistent, clean and novel."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from empirical.toy import PALETTE, ToyLayout
+
+CLEAN_DISTANCE = 0.5  # Euclidean, in colour units; palette colours are at least 2 apart
+
+
+def decode(images, layout: ToyLayout) -> tuple[np.ndarray, np.ndarray]:
+    """The colour of every cell: the palette entry nearest to the cell's mean.
+
+    images (n, 3, H, W), numpy or torch
+    returns colours (n, pairs, 2) int in 0..3, keys at [..., 0] and values at [..., 1], and the Euclidean distance of
+    each cell's mean from that palette colour, (n, pairs, 2).
+    """
+    images = _images(images, layout)
+    means = np.empty((len(images), layout.pairs, 2, 3))
+    for (pair, side), _ in np.ndenumerate(layout.corners[..., 0]):
+        y, x = layout.corners[pair, side]
+        means[:, pair, side] = images[:, :, y : y + layout.cell, x : x + layout.cell].mean(axis=(2, 3))
+    distances = np.linalg.norm(means[..., None, :] - PALETTE, axis=-1)  # (n, pairs, 2, 4)
+    return distances.argmin(-1), distances.min(-1)
+
+
+def consistent(images, layout: ToyLayout) -> np.ndarray:
+    """Whether each sample's decoded pairs fit one map of the layout's family: (n,) bool."""
+    colours, _ = decode(images, layout)
+    return consistent_colours(colours[..., 0], colours[..., 1], layout.family)
+
+
+def consistent_colours(keys, values, family: str = "one-to-one") -> np.ndarray:
+    """Whether pairs of colours fit one map: keys, values (n, pairs) -> (n,) bool.
+
+    "one-to-one": K_a = K_b exactly when V_a = V_b.  "all": K_a = K_b implies V_a = V_b.
+    """
+    same_key = keys[:, :, None] == keys[:, None, :]
+    same_value = values[:, :, None] == values[:, None, :]
+    agree = same_key == same_value if family == "one-to-one" else ~same_key | same_value
+    return agree.all(axis=(1, 2))
+
+
+def clean(images, layout: ToyLayout, distance: float = CLEAN_DISTANCE) -> np.ndarray:
+    """Whether every cell's mean lies within `distance` of a palette colour: (n,) bool."""
+    return (decode(images, layout)[1] <= distance).all(axis=(1, 2))
+
+
+def novel(images, training_images, layout: ToyLayout) -> np.ndarray:
+    """Whether each sample's decoded colours are those of no training image: (n,) bool."""
+    return ~np.isin(_code(images, layout), _code(training_images, layout))
+
+
+def _code(images, layout: ToyLayout) -> np.ndarray:
+    """The decoded colours of an image as one base-4 number: (n,) int64."""
+    colours = decode(images, layout)[0].reshape(len(images), -1).astype(np.int64)
+    return colours @ (4 ** np.arange(2 * layout.pairs, dtype=np.int64))
+
+
+def _images(images, layout: ToyLayout) -> np.ndarray:
+    if not isinstance(images, np.ndarray):
+        images = images.detach().cpu().numpy()
+    if images.ndim != 4 or images.shape[1:] != layout.shape:
+        raise ValueError(f"images: got shape {images.shape}, want (n, {', '.join(map(str, layout.shape))})")
+    if not np.isfinite(images).all():
+        raise ValueError("images: got NaN or infinite values, want finite pixels")
+    return images

@@ -1,0 +1,56 @@
+"""How a pixel chooses which other pixels to listen to: one rule a class, z (B, P, d) -> alpha (B, P, P).
+
+    alpha_xy = softmax over y != x of <q_x, k_y> / sqrt(d)        rows sum to 1, the diagonal is 0
+
+No positional encoding. A pixel never attends to itself: its own feature reaches the output directly, and with identity
+queries and keys <z_x, z_x> would win nearly always and leave nothing to attend to.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+class IdentityAttention(nn.Module):
+    """q = k = z: pixels listen to the pixels they resemble."""
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return _similarity(z, z).softmax(dim=-1)
+
+
+class TopOneAttention(nn.Module):
+    """q = k = z, and all weight on the single most similar pixel.
+
+    Training draws it by straight-through Gumbel-softmax (temperature 1: one-hot forward, the softmax's gradient
+    backward), which uses torch's global generator; evaluation takes the argmax.
+    """
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        logits = _similarity(z, z)
+        if self.training:
+            return F.gumbel_softmax(logits, tau=1.0, hard=True, dim=-1)
+        return F.one_hot(logits.argmax(dim=-1), logits.shape[-1]).to(logits.dtype)
+
+
+class LearnedAttention(nn.Module):
+    """q and k are linear maps of z without bias, both started at the identity: similarity is where it begins."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.query, self.key = nn.Linear(width, width, bias=False), nn.Linear(width, width, bias=False)
+        nn.init.eye_(self.query.weight)
+        nn.init.eye_(self.key.weight)
+
+    def forward(self, z: torch.Tensor) -> torch.Tensor:
+        return _similarity(self.query(z), self.key(z)).softmax(dim=-1)
+
+
+def _similarity(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
+    """<q_x, k_y> / sqrt(d), minus infinity at y = x: (B, P, d) twice -> (B, P, P)."""
+    if query.shape[1] < 2:
+        raise ValueError("phi: got an image of one pixel, want at least two: attention has no other pixel to go to")
+    logits = query @ key.transpose(1, 2) / query.shape[-1] ** 0.5
+    own = torch.eye(logits.shape[-1], dtype=torch.bool, device=logits.device)
+    return logits.masked_fill(own, -torch.inf)

@@ -1,0 +1,26 @@
+"""The time embedding that every network shares."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+
+class TimeEmbedding(nn.Module):
+    """t (B,) in [0, 1] -> (B, width): sines and cosines at 16 geometric frequencies, then a two-layer network.
+
+    Angular frequencies run from 1 to 1000: 1 tells the ends of [0, 1] apart, 1000 steps of one thousandth.
+    """
+
+    FREQUENCIES = 16
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(2 * self.FREQUENCIES, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, t: torch.Tensor) -> torch.Tensor:
+        frequencies = torch.exp(torch.linspace(0.0, math.log(1000.0), self.FREQUENCIES, device=t.device))
+        angles = t.float()[:, None] * frequencies
+        return self.mlp(torch.cat([angles.sin(), angles.cos()], dim=-1))

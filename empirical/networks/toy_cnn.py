@@ -1,0 +1,89 @@
+"""The two-layer CNN of Finn et al. 2025, alone or with one self-attention over all pixels after it."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from empirical.networks.attention import IdentityAttention, LearnedAttention, TopOneAttention
+from empirical.networks.time import TimeEmbedding
+
+ATTENTION = {
+    None: lambda width: None,
+    "top1": lambda width: TopOneAttention(),
+    "identity": lambda width: IdentityAttention(),
+    "learned": LearnedAttention,
+}
+PADDING = ("zeros", "circular")
+
+
+class ToyCNN(nn.Module):
+    """eps predicted from (phi_t, t[, label]):  eps_x = head(z_x + V sum_{y != x} alpha_xy z_y).
+
+    z = conv3x3(silu(conv3x3(phi))) sees the 5 x 5 window at x and nothing else; the head is a per-pixel network, so
+    without attention the whole network is local with receptive field 5 x 5. With attention the second term brings the
+    features of other pixels, alpha by one of the rules of `empirical.networks.attention`. All variants are the same
+    network up to that rule: for one torch seed they start from the same convolutions, time embedding and head.
+    No normalisation: it would leak across pixels.
+
+    Finn et al. write z_x + sum_y alpha_xy z_y. Here the sum leaves out y = x and passes through one linear map V, also
+    where queries and keys are the identity: without V, a network with identity attention cannot tell its own feature
+    from the others' and did worse than no attention at all (docs/toy-networks.md).
+
+    channels: colour channels C            width: features a pixel
+    attention: None, "top1", "identity" or "learned"
+    padding: "zeros" (borders are visible) or "circular" (commutes with circular shifts)
+    classes: 0, or the number of labels; their embedding is added to the time's
+    """
+
+    def __init__(self, channels: int = 3, width: int = 96, attention: str | None = None, padding: str = "zeros",
+                 classes: int = 0):
+        super().__init__()
+        if attention not in ATTENTION:
+            raise ValueError(f"attention: got {attention!r}, want None, 'top1', 'identity' or 'learned'")
+        if padding not in PADDING:
+            raise ValueError(f"padding: got {padding!r}, want one of {', '.join(PADDING)}")
+        self.config = dict(channels=channels, width=width, attention=attention, padding=padding, classes=classes)
+        self.conv1 = nn.Conv2d(channels, width, 3, padding=1, padding_mode=padding)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, padding_mode=padding)
+        self.time = TimeEmbedding(width)
+        self.modulation = nn.Linear(width, 4 * width)
+        self.head = nn.Sequential(nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, channels))
+        self.label = nn.Embedding(classes, width) if classes else None
+        self.attention = ATTENTION[attention](width)
+        self.value = None
+        if attention is not None:
+            self.value = nn.Linear(width, width, bias=False)
+            nn.init.eye_(self.value.weight)
+
+    def forward(self, phi: torch.Tensor, t: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """phi (B, C, H, W), t (B,) in [0, 1], labels (B,) -> eps (B, C, H, W)."""
+        z = self.features(phi, t, labels)
+        if self.attention is not None:
+            z = z + self.value(self.attention(z) @ z)
+        return self.head(z).transpose(1, 2).reshape(phi.shape)
+
+    def features(self, phi, t, labels=None) -> torch.Tensor:
+        """z (B, H*W, width), pixels in row-major order: what a pixel knows of its own 5 x 5 window and of t."""
+        if self.label is None and labels is not None:
+            raise ValueError("labels: got some, want None: this network has no classes")
+        if self.label is not None and labels is None:
+            raise ValueError(f"labels: got None, want one of {self.label.num_embeddings} classes for each image")
+        embedding = self.time(t)
+        if labels is not None:
+            embedding = embedding + self.label(labels)
+        scale1, shift1, scale2, shift2 = self.modulation(F.silu(embedding))[:, :, None, None].chunk(4, dim=1)
+        h = F.silu(self.conv1(phi) * (1 + scale1) + shift1)
+        z = self.conv2(h) * (1 + scale2) + shift2
+        return z.flatten(2).transpose(1, 2)
+
+    @torch.no_grad()
+    def attention_map(self, phi: torch.Tensor, t: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
+        """alpha (B, H*W, H*W): rows, one for each listening pixel, sum to 1; the diagonal is 0.
+
+        ValueError if the network has no attention.
+        """
+        if self.attention is None:
+            raise ValueError("attention_map: this network has attention=None, want one built with attention")
+        return self.attention(self.features(phi, t, labels))
