@@ -13,6 +13,7 @@ from theory.schedule import (
     OffsetCosineSchedule,
     ddim,
 )
+from theory.wiener import WienerScore
 
 __all__ = [
     "AttentionScore",
@@ -25,5 +26,6 @@ __all__ = [
     "LinearSchedule",
     "LocalScore",
     "OffsetCosineSchedule",
+    "WienerScore",
     "ddim",
 ]
