@@ -1,0 +1,61 @@
+"""A run's folder: it belongs to one configuration, keeps each finished part, and so can be taken up again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from compare.atomic import replacing, write_text
+
+
+def short_hash(config: Mapping) -> str:
+    """Eight hexadecimal digits of the SHA-256 of the configuration's canonical JSON."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()[:8]
+
+
+class RunFolder:
+    """`path` with config.json, parts/NAME.npz for each part that is done, and whatever the run writes at its end.
+
+    path: made if it is not there. config: JSON-like; opening the folder of another configuration is a ValueError that
+    names the entries that differ, and so is a folder that holds files but no run.
+    """
+
+    def __init__(self, path: Path, config: Mapping):
+        self.path, self.seconds = Path(path), 0.0
+        record, wanted = self.path / "config.json", json.loads(json.dumps(config))
+        if record.is_file():
+            held = _read(record)
+            differ = sorted(key for key in {*held, *wanted} if held.get(key) != wanted.get(key))
+            if differ:
+                raise ValueError(f"out: {self.path} holds a run with other {', '.join(differ)}, "
+                                 "want another folder or that configuration")
+        elif self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise ValueError(f"out: {self.path} is not a run's folder, want a new or empty one")
+        (self.path / "parts").mkdir(parents=True, exist_ok=True)
+        if not record.is_file():
+            write_text(record, json.dumps(config, indent=1, sort_keys=True) + "\n")
+
+    def part(self, name: str, make: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """The arrays of a part: read if it is done, else made and kept. `seconds` sums what the parts took to make."""
+        file = self.path / "parts" / f"{name.replace('/', '-').replace(' ', '-')}.npz"
+        if not file.is_file():
+            started = time.monotonic()
+            arrays = make()
+            with replacing(file) as temporary:
+                np.savez(temporary, **arrays, seconds=time.monotonic() - started)
+        with np.load(file) as stored:
+            arrays = dict(stored)
+        self.seconds += float(arrays.pop("seconds"))
+        return arrays
+
+
+def _read(record: Path) -> dict:
+    try:
+        return json.loads(record.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise ValueError(f"out: {record} is not JSON ({error}), want another folder") from error

@@ -1,0 +1,156 @@
+"""The comparison on the toy set, stage by stage: networks, their samples, the fits, the machines' samples, the result.
+
+Every stage keeps its parts in the run's folder, and takes them from there when it is run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from compare.calibrate import Calibration
+from compare.folder import RunFolder
+from compare.noise import calibration_samples, evaluation_samples, initial_noise
+from compare.provenance import provenance
+from compare.results import Generation, Prediction, build
+from compare.toy_config import ToyConfig
+from compare.toy_machines import Fit, ToyMachine, fit, toy_machines
+from compare.toy_names import ATTENTION_FITTED
+from empirical import checkpoint, consistency
+from empirical.adapters import NetworkDenoiser
+from empirical.config import TrainConfig
+from empirical.datasets import Dataset, load
+from empirical.toy_networks import shipped
+from empirical.training import train
+from theory.schedule import CosineSchedule, ddim
+
+SCHEDULE = CosineSchedule()
+
+Progress = Callable[[list, str], Iterable]
+"""Goes through a list of things to do, showing how far it is and what is being done."""
+
+
+class ToyNetwork(NamedTuple):
+    """A trained network with the face of a machine, and the data it was trained on."""
+
+    variant: str
+    training_seed: int
+    denoiser: NetworkDenoiser
+    dataset: Dataset
+
+
+def toy_study(config: ToyConfig, folder: RunFolder, *, command: str, progress: Progress) -> xr.Dataset:
+    """The dataset of the study: `results.build`'s, and the fits to each network variant, seed by seed.
+
+    folder: where parts that are done are found, and others kept. command: how the user asked for it, for the record.
+    ValueError: a network that is missing, or networks that were not trained on one training set.
+    """
+    networks = [_network(config, folder, *which) for which in progress(config.networks, "networks")]
+    dataset = networks[0].dataset
+    if len({network.dataset.fingerprint for network in networks}) > 1:
+        raise ValueError("networks: got networks that were trained on different data, want one training set")
+    noise = initial_noise(config.seed, evaluation_samples(config.samples), dataset.images.shape[1:])
+
+    sampled = [(network, steps) for network in networks for steps in config.network_steps]
+    generations = [_generation(folder, noise, *which) for which in progress(sampled, "network samples")]
+    fitted_on = [network for network in networks if network.training_seed == config.training_seeds[0]]
+    fits = {network.variant: _fit(config, folder, network) for network in progress(fitted_on, "calibration")}
+    machines = toy_machines(dataset.images, fits, config)
+    predictions = [_prediction(config, folder, noise, machine) for machine in progress(machines, "machine samples")]
+
+    first = calibration_samples(config.calibration_samples)
+    seeds = {"seed": config.seed, "evaluation_samples": [0, config.samples - 1],
+             "calibration_samples": [first[0], first[-1]], "training_seeds": list(config.training_seeds),
+             "calibrated_on_training_seed": config.training_seeds[0]}
+    attrs = provenance(command=command, config=config.resolved(), seeds=seeds, device=config.device,
+                       data_fingerprint=dataset.fingerprint, wall_seconds=folder.seconds)
+    attrs["training_images"] = len(dataset.images)
+    result = build(noise, predictions, generations, partial(_judge, dataset), attrs)
+    return result.assign(_fit_variables(fits)).assign_coords(_fit_coordinates(fits))
+
+
+def _network(config: ToyConfig, folder: RunFolder, variant: str, training_seed: int) -> ToyNetwork:
+    """The shipped network, or the one that is trained in the folder."""
+    stem = shipped(variant, training_seed)
+    if config.training_steps is not None:
+        stem = folder.path / "networks" / stem.name
+        stem.parent.mkdir(exist_ok=True)
+        train(config.recipe(variant, training_seed), stem, device=config.device)
+    network, record = checkpoint.load(stem, config.device)
+    made = TrainConfig.from_json(record["config"])
+    dataset = load(made.dataset, seed=made.data_seed, layout=made.layout, count=made.count)
+    if dataset.fingerprint != record["data_fingerprint"]:
+        raise ValueError(f"networks: the data of {stem.name} cannot be made again from its record, want another one")
+    return ToyNetwork(variant, training_seed, NetworkDenoiser(network, SCHEDULE), dataset)
+
+
+def _generation(folder: RunFolder, noise: np.ndarray, network: ToyNetwork, steps: int) -> Generation:
+    images = folder.part(f"generated {network.variant} seed{network.training_seed} {steps}", lambda: {
+        "images": ddim(network.denoiser, noise, SCHEDULE, steps=steps)})["images"]
+    return Generation(network.variant, network.training_seed, steps, images)
+
+
+def _fit(config: ToyConfig, folder: RunFolder, network: ToyNetwork) -> Fit:
+    """k(t) and lambda(t) of the variant, from calibration samples, which are never evaluation samples."""
+    samples = calibration_samples(config.calibration_samples)
+    if not set(samples).isdisjoint(evaluation_samples(config.samples)):
+        raise AssertionError("calibration and evaluation share samples")
+
+    def make():
+        images = network.dataset.images
+        fitted = fit(images, network.denoiser, ATTENTION_FITTED[network.variant],
+                     initial_noise(config.seed, samples, images.shape[1:]), SCHEDULE, config)
+        return {f"{name}.{field}": values for name, calibration in fitted._asdict().items()
+                for field, values in calibration._asdict().items()}
+
+    arrays = folder.part(f"fit {network.variant}", make)
+    return Fit(*(Calibration(*(arrays[f"{name}.{field}"] for field in Calibration._fields)) for name in Fit._fields))
+
+
+def _prediction(config: ToyConfig, folder: RunFolder, noise: np.ndarray, machine: ToyMachine) -> Prediction:
+    images = folder.part(f"predicted {machine.name}", lambda: {
+        "images": ddim(machine.machine, noise, SCHEDULE, steps=config.steps, patch_sizes=machine.patch_sizes,
+                       strengths=machine.strengths)})["images"]
+    nothing = np.zeros(config.steps)
+    return Prediction(machine.name, images, nothing if machine.patch_sizes is None else machine.patch_sizes,
+                      nothing if machine.strengths is None else machine.strengths)
+
+
+def _judge(dataset: Dataset, images: np.ndarray) -> dict[str, np.ndarray]:
+    layout = dataset.layout
+    return {"consistent": consistency.consistent(images, layout), "clean": consistency.clean(images, layout),
+            "novel": consistency.novel(images, dataset.images, layout)}
+
+
+FITTED = {"patch_size": "window side k", "strength": "attention strength lambda"}
+
+
+def _fit_variables(fits: Mapping[str, Fit]) -> dict[str, tuple]:
+    """Each calibration sample's own choice, and the cosine similarities behind it."""
+    variables = {}
+    for name, long_name in FITTED.items():
+        calibrations = [getattr(fitted, name) for fitted in fits.values()]
+        variables[f"fitted_{name}"] = (
+            ("fitted_variant", "calibration_sample", "step"), np.stack([c.by_sample for c in calibrations]),
+            {"long_name": f"{long_name} that the calibration sample alone would choose", "units": "1"})
+        variables[f"{name}_cosine"] = (
+            ("fitted_variant", f"candidate_{name}", "calibration_sample", "step"),
+            np.stack([c.cosine for c in calibrations]),
+            {"long_name": f"cosine similarity of the network's eps and the machine's, by {long_name}", "units": "1"})
+    return variables
+
+
+def _fit_coordinates(fits: Mapping[str, Fit]) -> dict[str, tuple]:
+    some = next(iter(fits.values()))
+    labels = {
+        "fitted_variant": (list(fits), "variant to which k(t) and lambda(t) are fitted"),
+        "calibration_sample": (calibration_samples(len(some.strength.by_sample)), "index of the calibration sample"),
+        **{f"candidate_{name}": (getattr(some, name).candidates, f"candidate {long_name}")
+           for name, long_name in FITTED.items()},
+    }
+    return {name: (name, list(values), {"long_name": long_name, "units": "1"})
+            for name, (values, long_name) in labels.items()}
