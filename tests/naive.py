@@ -150,3 +150,37 @@ def ddim(denoise, phi, alpha_bar, steps):
         phi = math.sqrt(b / a) * (phi + (1 - a) * score) - math.sqrt(1 - b) * math.sqrt(1 - a) * score
         path.append(phi)
     return path
+
+
+def posterior_weights(x, images, sigma, k, a, b, boundary="zeros", wrap_training=True, local=False):
+    """[(weight, image, y, x)] of one pixel's whole posterior, largest first (LS and ELS)."""
+    _, H, W = x.shape
+    found, logits = [], []
+    for i, image in enumerate(images):
+        for y, z in candidates(a, b, H, W, k, boundary, wrap_training, local):
+            logits.append(-window_distance(x, a, b, image, y, z, k, boundary) / (2 * sigma**2))
+            found.append((i, y, z))
+    total = log_sum_exp(logits)
+    return sorted(((math.exp(l - total), *place) for l, place in zip(logits, found)), reverse=True)
+
+
+def attention_weights(x, images, sigma, k, rule, strength, a, b, boundary="zeros"):
+    """[(weight, image, y, x)] of one pixel under evidence sharing: w_i times the weight within image i."""
+    C, H, W = x.shape
+    S, _ = evidence(x, images, sigma, k, boundary)
+    if isinstance(rule, str):
+        rule = attention_matrix(rule, patch_machine(x, images, sigma, k, boundary))
+    row = rule[a * W + b]
+    P = sum(1 for w in row if w > 0)
+    logits = [S[i, a, b] + strength * P * sum(row[q] * S[i, q // W, q % W] for q in range(H * W))
+              for i in range(len(images))]
+    total = log_sum_exp(logits)
+    found = []
+    for i, image in enumerate(images):
+        for w, _, y, z in posterior_weights(x, [image], sigma, k, a, b, boundary):
+            found.append((w * math.exp(logits[i] - total), i, y, z))
+    return sorted(found, reverse=True)
+
+
+def entropy(weights):
+    return -sum(w * math.log(w) for w in weights if w > 0)

@@ -7,7 +7,16 @@ from scipy.special import softmax
 
 from theory import arguments
 from theory.equivariant_local import EquivariantLocalScore
-from theory.posterior import Posterior, image_evidence, merge, softmax_over_images
+from theory.posterior import (
+    Nearest,
+    Posterior,
+    concatenated,
+    image_evidence,
+    merge,
+    merge_nearest,
+    nearest_with_offsets,
+    softmax_over_images,
+)
 
 ATTENTIONS = ("uniform", "identity", "top1")
 
@@ -52,14 +61,15 @@ class AttentionScore(EquivariantLocalScore):
     def _restricted(self, options, chosen):
         return {**options, "given": None if options["given"] is None else options["given"][chosen]}
 
-    def _denoise(self, x, sigma, order, left_out, axes, strength, given):
+    def _posterior(self, x, sigma, order, left_out, top, axes, strength, given):
         if strength == 0.0:
-            return super()._denoise(x, sigma, order, left_out, axes)
+            return super()._posterior(x, sigma, order, left_out, top, axes)
         if given is None:
-            needs_local = self.attention != "uniform"
-            given = self._alpha(super()._denoise(x, sigma, order, left_out, axes) if needs_local else x)
-        shared = [self._share(*query, order, left_out, axes, strength) for query in zip(x, sigma, given)]
-        return np.concatenate([sums.mean for sums in shared])
+            local = x if self.attention == "uniform" else super()._posterior(x, sigma, order, left_out, 0, axes)[0].mean
+            given = self._alpha(local)
+        shared = [self._share(*query, order, left_out, top, axes, strength) for query in zip(x, sigma, given)]
+        sums, lists = zip(*shared)
+        return concatenated(sums), concatenated(lists)
 
     def _alpha(self, local: np.ndarray) -> np.ndarray:
         """alpha (B, P, P) by the machine's rule from the local outputs (B, C, H, W)."""
@@ -78,17 +88,26 @@ class AttentionScore(EquivariantLocalScore):
             return np.eye(P)[similarity.argmax(axis=-1)]
         return softmax(similarity, axis=-1)
 
-    def _share(self, x, sigma, alpha, order, left_out, axes, strength) -> Posterior:
-        """One query: softmax sums over the images, a few blocks' evidence at a time."""
+    def _share(self, x, sigma, alpha, order, left_out, top, axes, strength) -> tuple[Posterior, Nearest]:
+        """One query: softmax sums over the images, a few blocks' evidence at a time.
+
+        Candidate (i, y) has the joint logit  logit_i - S_i - distance / (2 sigma^2).
+        """
         P = alpha.shape[0]
         attended = (alpha > 0.0).sum(axis=1, keepdims=True)
         mixing = np.eye(P) + strength * attended * alpha  # logits of image i: mixing @ S_i
         lanes = self._bank.index.shape[1]
         at_once = max(1, EVIDENCE_BYTES // (lanes * P * (16 + 4 * len(x))))
-        parts = []
+        sums, lists = [], []
         for start in range(0, len(order), at_once):
-            evidence, means = image_evidence(x, sigma, self._bank, order[start : start + at_once], *axes, left_out)
-            if len(evidence):
-                logits = evidence.reshape(len(evidence), P) @ mixing.T
-                parts.append(softmax_over_images(logits.reshape(evidence.shape), means))
-        return merge(parts)
+            some = order[start : start + at_once]
+            images = image_evidence(x, sigma, self._bank, some, *axes, left_out, entropy=top > 0)
+            S = images.evidence
+            if len(S):
+                logits = (S.reshape(len(S), P) @ mixing.T).reshape(S.shape)
+                sums.append(softmax_over_images(logits, images))
+                offsets = (logits - S) * (2.0 * sigma**2)
+                lists.append(nearest_with_offsets(x, self._bank, some, *axes, images.position, offsets, top)
+                             if top else Nearest.empty(S.shape[1:], 0))
+        nearest = merge_nearest(lists)
+        return merge(sums), Nearest(nearest.key[None], nearest.source[None])

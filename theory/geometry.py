@@ -19,11 +19,12 @@ BOUNDARIES = ("zeros", "circular")
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis: window size, index of each padded coordinate (-1: a zero), moves (displacement, low, high)."""
+    """One axis: window size, index of each padded coordinate (-1: a zero) in training image and query, and moves."""
 
     size: int
     index: np.ndarray  # (L + size - 1,) int64
-    moves: np.ndarray  # (displacements, 3) int64
+    moves: np.ndarray  # (displacements, 3) int64: displacement, and the range [low, high) of query coordinates
+    query_index: np.ndarray  # like index, and the same but for axes that only the training images have
 
     @property
     def pairs(self) -> int:
@@ -34,7 +35,8 @@ class Axis:
 def local_axis(length: int, patch_size: int, boundary: str) -> Axis:
     """Candidates at the query's own coordinate only (LS, KG eqs. 7-8)."""
     size = min(patch_size, 2 * length - 1) if boundary == "zeros" else patch_size
-    return Axis(size, _padded_index(length, size // 2, boundary), np.array([[0, 0, length]]))
+    index = _padded_index(length, size // 2, boundary)
+    return Axis(size, index, np.array([[0, 0, length]]), index)
 
 
 def equivariant_axis(length: int, patch_size: int, boundary: str, wrap_training: bool = True) -> Axis:
@@ -57,14 +59,20 @@ def equivariant_axis(length: int, patch_size: int, boundary: str, wrap_training:
             low, high = 0, length
         if low < high:
             moves.append((d, low, high))
-    return Axis(own.size, own.index, np.array(moves))
+    return Axis(own.size, own.index, np.array(moves), own.index)
 
 
 def whole_axis(length: int) -> Axis:
     """One window over the whole axis, one output (the ideal score); padded by a zero to an odd length."""
     size = length + 1 - length % 2
     index = np.append(np.arange(length), -1)[:size]
-    return Axis(size, index, np.array([[0, 0, 1]]))
+    return Axis(size, index, np.array([[0, 0, 1]]), index)
+
+
+def choice_axis(count: int) -> Axis:
+    """One query coordinate, and a candidate at each of `count` places (the translates of the equivariant score)."""
+    places = np.arange(count)
+    return Axis(1, places, np.stack([places, 0 * places, 0 * places + 1], axis=1), np.zeros(1, dtype=np.int64))
 
 
 def _padded_index(length: int, r: int, boundary: str) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from theory.attribution import whole_image_sources
 from theory.geometry import whole_axis
 from theory.machine import ScoreMachine
 from theory.posterior import posterior
@@ -25,7 +26,9 @@ class IdealScore(ScoreMachine):
         self._values = blocks[:, :, None, None]
         self._rows, self._cols = whole_axis(1), whole_axis(D)
 
-    def _denoise(self, x, sigma, order, left_out):
-        sums = posterior(x.reshape(len(x), 1, 1, -1), sigma, self._bank, order, self._rows, self._cols, self._values,
-                         left_out)
-        return sums.mean.reshape(x.shape)
+    def _posterior(self, x, sigma, order, left_out, top):
+        return posterior(x.reshape(len(x), 1, 1, -1), sigma, self._bank, order, self._rows, self._cols, self._values,
+                         left_out, top)
+
+    def _sources(self, sources):
+        return whole_image_sources(sources, np.zeros((*sources.shape[:-1], 2), dtype=int), self.image_shape)

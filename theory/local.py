@@ -27,8 +27,8 @@ class PatchMachine(ScoreMachine):
         size = self.patch_size if patch_size is None else arguments.odd_patch_size(patch_size)
         return {"axes": self._axes(size), **super()._checked(count, **options)}
 
-    def _denoise(self, x, sigma, order, left_out, axes):
-        return posterior(x, sigma, self._bank, order, *axes, left_out=left_out).mean
+    def _posterior(self, x, sigma, order, left_out, top, axes):
+        return posterior(x, sigma, self._bank, order, *axes, left_out=left_out, top=top)
 
 
 class LocalScore(PatchMachine):

@@ -5,15 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 
 import numpy as np
+import xarray as xr
 
 from theory import arguments
+from theory.attribution import attribution
 from theory.bank import Bank
+from theory.posterior import Nearest, Posterior
 
 
 class ScoreMachine(ABC):
     """A closed-form denoiser: the posterior mean E[x0 | what the machine may see] for x = x0 + sigma n, x0 in D.
 
-    A machine implements `_denoise`, which gets checked float64 queries of one class; the rest is here.
+    A machine implements `_posterior`, which gets checked float64 queries of one class; the rest is here.
     """
 
     def __init__(self, images, labels=None):
@@ -38,6 +41,34 @@ class ScoreMachine(ABC):
             raise ValueError(f"image: got {image!r}, want an integer from 0 to {self.count - 1}")
         return self._answer(x, sigma, labels, options, left_out=int(image))
 
+    def attribute(self, x, sigma, top: int = 8, *, labels=None, **options) -> xr.Dataset:
+        """Which training patches each output pixel is made of, exactly and in one pass with the posterior mean.
+
+        top: how many candidates to name, 1 to 1024; the other arguments as in `denoise`
+        Returns a dataset over (sample, y, x, rank): image, source_y, source_x (the candidate's centre; -1 where there
+        are fewer candidates than `top`), weight (descending, a share of the whole posterior);
+        over (sample, y, x): mass (sum of the kept weights), entropy (nats, of the whole posterior over candidates),
+        n_eff = exp(entropy), and entropy_images, n_eff_images, of the posterior over training images;
+        over (sample, channel, y, x): x0, the posterior mean.
+        """
+        if isinstance(top, bool) or not isinstance(top, int | np.integer) or not 1 <= top <= 1024:
+            raise ValueError(f"top: got {top!r}, want an integer from 1 to 1024")
+        queries = arguments.queries(x, self.image_shape)
+        sigma = arguments.noise_levels(sigma, len(queries))
+        classes = arguments.query_labels(labels, len(queries), self.conditional)
+        options = self._checked(len(queries), **options)
+        B, C, H, W = queries.shape
+        x0, weight, source = np.empty(queries.shape), np.empty((B, H, W, top)), np.empty((B, H, W, top, 3), dtype=int)
+        entropies = np.empty((B, 2, H, W))
+        for chosen, order in self._by_class(classes):
+            sums, nearest = self._posterior(queries[chosen], sigma[chosen], order, -1, int(top),
+                                            **self._restricted(options, chosen))
+            logits = -nearest.key / (2.0 * sigma[chosen, None, None, None] ** 2)
+            weight[chosen] = np.exp(logits - sums.log_normaliser[..., None])
+            source[chosen], entropies[chosen] = self._sources(nearest.source), np.maximum(sums.entropies, 0.0)
+            x0[chosen] = sums.mean.reshape(-1, C, H, W)
+        return attribution(x0, weight, source, entropies[:, 0], entropies[:, 1])
+
     def score(self, x, sigma, **options):
         """The score of the noised data, (x0 - x) / sigma^2 in the units of x; arguments as in `denoise`."""
         clean, x_array = self.denoise(x, sigma, **options), arguments.as_numpy(x)
@@ -50,14 +81,17 @@ class ScoreMachine(ABC):
         classes = arguments.query_labels(labels, len(queries), self.conditional)
         options = self._checked(len(queries), **options)
         result = np.empty(queries.shape)
-        for label in dict.fromkeys(classes):
-            order = self._bank.order(label)
+        for chosen, order in self._by_class(classes):
             if left_out >= 0 and (self._bank.index[order] >= 0).sum() == np.isin(left_out, self._bank.index[order]):
                 raise ValueError(f"image: got {left_out}, the only training image there is; want one of several")
-            chosen = np.array([c == label for c in classes])
             result[chosen] = self._denoise(queries[chosen], sigma[chosen], order, left_out,
                                            **self._restricted(options, chosen))
         return arguments.like(result, x)
+
+    def _by_class(self, classes: list[int | None]):
+        """For each class asked for: which queries (mask), and the bank's blocks that they draw on."""
+        for label in dict.fromkeys(classes):
+            yield np.array([c == label for c in classes]), self._bank.order(label)
 
     def _checked(self, count: int, **options) -> dict:
         """The per-call options for `count` queries, checked and completed; a machine without any allows none."""
@@ -69,6 +103,15 @@ class ScoreMachine(ABC):
         """The options for some of the queries; only a machine with options a query needs to say more."""
         return options
 
-    @abstractmethod
-    def _denoise(self, x: np.ndarray, sigma: np.ndarray, order: np.ndarray, left_out: int, **options) -> np.ndarray:
+    def _denoise(self, x, sigma, order, left_out, **options) -> np.ndarray:
         """x (B, C, H, W), sigma (B,) float64; the bank's blocks to use; an image to do without -> (B, C, H, W)."""
+        return self._posterior(x, sigma, order, left_out, 0, **options)[0].mean.reshape(x.shape)
+
+    @abstractmethod
+    def _posterior(self, x: np.ndarray, sigma: np.ndarray, order: np.ndarray, left_out: int, top: int,
+                   **options) -> tuple[Posterior, Nearest]:
+        """Softmax sums and the `top` nearest candidates, an output for each pixel or one for the whole image."""
+
+    def _sources(self, sources: np.ndarray) -> np.ndarray:
+        """Nearest.source (B, Y, X, K, 3) -> image, y, x of each pixel's candidates (B, H, W, K, 3)."""
+        return sources

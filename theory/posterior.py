@@ -10,12 +10,12 @@ their number. Small calls are float64 throughout; large ones compare windows in 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
 from theory._kernels.numerics import CHUNKS, FLOAT32_LOGIT, FLOAT64_PAIRS, LANES
-from theory._kernels.posterior import scan, scan_images
+from theory._kernels.posterior import scan, scan_images, scan_offsets
 from theory._kernels.softmax import merge_states
 from theory.bank import Bank
 from theory.geometry import Axis
@@ -26,11 +26,12 @@ QUERIES_AT_ONCE = 16
 
 @dataclass(frozen=True)
 class Posterior:
-    """Softmax sums of B queries, float64: peak and mass (B, Y, X), total (B, Cv, Y, X)."""
+    """Softmax sums of B queries, float64: peak, mass (B, Y, X), total (B, Cv, Y, X), energy (B, E, Y, X), E 0 or 2."""
 
     peak: np.ndarray
     mass: np.ndarray
     total: np.ndarray
+    energy: np.ndarray
 
     @property
     def mean(self) -> np.ndarray:
@@ -42,39 +43,83 @@ class Posterior:
         """log sum_j exp(logit_j), (B, Y, X)."""
         return self.peak + np.log(self.mass)
 
+    @property
+    def entropies(self) -> np.ndarray:
+        """Entropy in nats over candidates, and over images, (B, 2, Y, X); where energy was kept."""
+        return np.log(self.mass)[:, None] - self.energy / self.mass[:, None]
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The K candidates with the largest logits, best first: key = distance - offset (.., Y, X, K), inf for none, and
+    source (.., Y, X, K, 3), each candidate's image, y and x."""
+
+    key: np.ndarray
+    source: np.ndarray
+
+    @classmethod
+    def empty(cls, shape: tuple[int, ...], top: int) -> Nearest:
+        return cls(np.full((*shape, top), np.inf), np.full((*shape, top, 3), -1))
+
+    def merged(self) -> Nearest:
+        """One list from the lists along the first axis; equals in their order."""
+        key, source = np.moveaxis(self.key, 0, -2), np.moveaxis(self.source, 0, -3)
+        K = key.shape[-1]
+        key, source = key.reshape(*key.shape[:-2], -1), source.reshape(*source.shape[:-3], -1, 3)
+        best = np.argsort(key, axis=-1, kind="stable")[..., :K]
+        return Nearest(np.take_along_axis(key, best, -1), np.take_along_axis(source, best[..., None], -2))
+
 
 def merge(parts: list[Posterior]) -> Posterior:
     """The posterior over the union of disjoint candidate sets."""
-    return merge_chunks(*(np.stack([getattr(part, name) for part in parts]) for name in ("peak", "mass", "total")))
+    return _merge_stacked(Posterior(*(np.stack([getattr(part, f.name) for part in parts]) for f in fields(Posterior))))
 
 
-def merge_chunks(peaks: np.ndarray, masses: np.ndarray, totals: np.ndarray) -> Posterior:
-    """The same for states stacked along a first axis."""
-    merged = Posterior(*(np.empty(array.shape[1:]) for array in (peaks, masses, totals)))
-    merge_states(peaks, masses, totals, merged.peak, merged.mass, merged.total)
+def merge_nearest(parts: list[Nearest]) -> Nearest:
+    """The nearest candidates of the union of disjoint candidate sets."""
+    return Nearest(*(np.stack(arrays) for arrays in zip(*map(_arrays, parts)))).merged()
+
+
+def _merge_stacked(states: Posterior) -> Posterior:
+    """The same for states stacked along a first axis, which are used up."""
+    merged = Posterior(*(np.empty(getattr(states, f.name).shape[1:]) for f in fields(Posterior)))
+    merge_states(*_arrays(states), *_arrays(merged))
     return merged
 
 
+def concatenated(records):
+    """Posteriors, or Nearest lists, of separate queries as one."""
+    return type(records[0])(*(np.concatenate(arrays) for arrays in zip(*map(_arrays, records))))
+
+
+def _arrays(record) -> list[np.ndarray]:
+    return [getattr(record, f.name) for f in fields(record)]
+
+
 def posterior(x: np.ndarray, sigma: np.ndarray, bank: Bank, order: np.ndarray, rows: Axis, cols: Axis,
-              values: np.ndarray | None = None, left_out: int = -1) -> Posterior:
+              values: np.ndarray | None = None, left_out: int = -1, top: int = 0) -> tuple[Posterior, Nearest]:
     """Softmax sums for queries x (B, C, H, W) at noise sigma (B,), over the bank's blocks in `order`.
 
     values (M, Cv, Y, X, LANES) float32, in the bank's blocks: what is averaged; by default the training pixels.
     left_out: a training image to do without, or -1.
+    top: how many of the nearest candidates to name; with top > 0 the entropies are kept too.
     """
     values = bank.blocks if values is None else values
-    outputs = (values.shape[1], int(rows.moves[:, 2].max()), int(cols.moves[:, 2].max()))
-    sums = Posterior(*(np.empty((len(x), *shape)) for shape in (outputs[1:], outputs[1:], outputs)))
+    outputs = int(rows.moves[:, 2].max()), int(cols.moves[:, 2].max())
+    state = (outputs, outputs, (values.shape[1], *outputs), (2 if top else 0, *outputs))
+    sums, nearest = Posterior(*(np.empty((len(x), *shape)) for shape in state)), Nearest.empty((len(x), *outputs), top)
 
     def fill(which, dtype):
         for batch in np.array_split(which, -(-len(which) // QUERIES_AT_ONCE)):
             queries = _padded_queries(x[batch], rows, cols, dtype)
-            peaks = np.full((CHUNKS, len(batch), *outputs[1:]), -np.inf)
-            masses, totals = np.zeros(peaks.shape), np.zeros((CHUNKS, len(batch), *outputs))
+            chunks = Posterior(*(np.zeros((CHUNKS, len(batch), *shape)) for shape in state))
+            chunks.peak[:] = -np.inf
+            lists = Nearest.empty((CHUNKS, len(batch), *outputs), top)
             scan(queries, bank.blocks, values, bank.index, order, _packed(rows, cols), _precision(sigma[batch]),
-                 left_out, peaks, masses, totals)
-            part = merge_chunks(peaks, masses, totals)
-            sums.peak[batch], sums.mass[batch], sums.total[batch] = part.peak, part.mass, part.total
+                 left_out, *_arrays(chunks), *_arrays(lists))
+            for whole, part in ((sums, _merge_stacked(chunks)), (nearest, lists.merged())):
+                for target, source in zip(_arrays(whole), _arrays(part)):
+                    target[batch] = source
 
     rest = np.arange(len(x))
     if len(x) * len(order) * LANES * rows.pairs * cols.pairs > FLOAT64_PAIRS:
@@ -82,38 +127,56 @@ def posterior(x: np.ndarray, sigma: np.ndarray, bank: Bank, order: np.ndarray, r
         rest = np.flatnonzero((sums.peak < -FLOAT32_LOGIT).any(axis=(1, 2)))
     if len(rest):
         fill(rest, np.float64)
-    return sums
+    return sums, nearest
+
+
+@dataclass(frozen=True)
+class ImageEvidence:
+    """One query, n images in the order of some blocks: what each training image says of each pixel by itself."""
+
+    evidence: np.ndarray  # (n, H, W) float64: S_i(x) = log sum_y exp(-|patch_x - patch_{i,y}|^2 / (2 sigma^2))
+    mean: np.ndarray  # (n, C, H, W) float32: mu_i(x), the same weights' mean of the pixel values
+    entropy: np.ndarray  # (n, H, W) float64, nats: of the same weights; empty unless asked for
+    position: np.ndarray  # (M, LANES): where the image of a lane stands along n, -1 for none
 
 
 def image_evidence(x: np.ndarray, sigma: float, bank: Bank, order: np.ndarray, rows: Axis, cols: Axis,
-                   left_out: int = -1) -> tuple[np.ndarray, np.ndarray]:
-    """One query x (C, H, W): log evidence S_i (n, H, W) and local mean (n, C, H, W) of each image in some blocks.
-
-        S_i(x) = log sum_{y allowed} exp(-|patch_x - patch_{i,y}|^2 / (2 sigma^2))
-    float64 and float32, images in the order of the blocks; left_out: an image to do without, or -1.
-    """
+                   left_out: int = -1, entropy: bool = False) -> ImageEvidence:
+    """The evidence of each training image in the blocks `order` for one query x (C, H, W), without image left_out."""
     present = (bank.index[order] >= 0) & ((bank.index[order] != left_out) | (left_out < 0))
     position = np.full(bank.index.shape, -1, dtype=np.int64)
     position[order] = np.where(present, np.cumsum(present).reshape(present.shape) - 1, -1)
     n, (C, H, W) = int(present.sum()), x.shape
-    evidence, means = np.empty((n, H, W)), np.empty((n, C, H, W), dtype=np.float32)
-    query = _padded_queries(x[None], rows, cols, np.float64)[0]
-    scan_images(query, bank.blocks, bank.blocks, position, order, _packed(rows, cols),
-                _precision(np.array([sigma]))[0], evidence, means)
-    return evidence, means
+    result = ImageEvidence(np.empty((n, H, W)), np.empty((n, C, H, W), dtype=np.float32),
+                           np.empty((n if entropy else 0, H, W)), position)
+    scan_images(_padded_queries(x[None], rows, cols, np.float64)[0], bank.blocks, bank.blocks, position, order,
+                _packed(rows, cols), _precision(np.array([sigma]))[0], result.evidence, result.mean, result.entropy)
+    return result
 
 
-def softmax_over_images(logits: np.ndarray, means: np.ndarray) -> Posterior:
-    """Softmax sums over images for one query: logits (n, Y, X), values (n, C, Y, X), n >= 1."""
+def softmax_over_images(logits: np.ndarray, images: ImageEvidence) -> Posterior:
+    """Softmax sums over images for one query, by logits (n, Y, X) of the images' own, n >= 1."""
     peak = logits.max(axis=0)
     weights = np.exp(logits - peak)
-    return Posterior(peak[None], weights.sum(axis=0)[None], np.einsum("nyx,ncyx->cyx", weights, means)[None])
+    logs = weights * (logits - peak)
+    energy = [logs - weights * images.entropy, logs] if len(images.entropy) else []
+    return Posterior(peak[None], weights.sum(axis=0)[None], np.einsum("nyx,ncyx->cyx", weights, images.mean)[None],
+                     np.array([part.sum(axis=0) for part in energy]).reshape(1, -1, *peak.shape))
+
+
+def nearest_with_offsets(x: np.ndarray, bank: Bank, order: np.ndarray, rows: Axis, cols: Axis, position: np.ndarray,
+                         offsets: np.ndarray, top: int) -> Nearest:
+    """For one query x (C, H, W): the candidates with the smallest distance - offsets[s], s (n, H, W) by `position`."""
+    lists = Nearest.empty((CHUNKS, *offsets.shape[1:]), top)
+    scan_offsets(_padded_queries(x[None], rows, cols, np.float64)[0], bank.blocks, bank.index, position, order,
+                 _packed(rows, cols), offsets, *_arrays(lists))
+    return lists.merged()
 
 
 def _padded_queries(x: np.ndarray, rows: Axis, cols: Axis, dtype) -> np.ndarray:
     """x (B, C, H, W) -> (B, C, U, V, LANES): padded, and repeated in every lane."""
-    padded = np.where(cols.index < 0, 0.0, x[..., cols.index])
-    padded = np.where(rows.index[:, None] < 0, 0.0, padded[..., rows.index, :])
+    padded = np.where(cols.query_index < 0, 0.0, x[..., cols.query_index])
+    padded = np.where(rows.query_index[:, None] < 0, 0.0, padded[..., rows.query_index, :])
     return np.repeat(padded[..., None].astype(dtype), LANES, axis=-1)
 
 

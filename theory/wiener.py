@@ -36,6 +36,9 @@ class WienerScore(ScoreMachine):
         gain = variances / (variances + noise) - floor / (floor + noise)
         return (mean + floor / (floor + noise) * flat + (gain * inside) @ axes).reshape(x.shape)
 
+    def _posterior(self, x, sigma, order, left_out, top):
+        raise ValueError("attribute: WienerScore knows only D's mean and covariance, want a machine of its patches")
+
     def _moments_of(self, order: tuple[int, ...], left_out: int):
         """Mean (d,), principal axes (rank, d), their variances after shrinkage, and the variance everywhere else."""
         blocks, index = self._bank.blocks[list(order)], self._bank.index[list(order)]

@@ -32,10 +32,14 @@ def test_merging_parts_is_the_softmax_of_the_whole(rng, offset):
     for j in range(6):
         top = logits[j].max()
         w = np.exp(logits[j] - top)
-        parts.append(Posterior(*(np.reshape(v, s) for v, s in [(top, (1, 1, 1)), (w.sum(), (1, 1, 1)),
-                                                              ((w * values[j]).sum(), (1, 1, 1, 1))])))
-    empty = Posterior(np.full((1, 1, 1), -np.inf), np.zeros((1, 1, 1)), np.zeros((1, 1, 1, 1)))
+        state = [top, w.sum(), (w * values[j]).sum(), [(w * np.log(w)).sum(), w.sum() * np.log(w.sum())]]
+        shapes = [(1, 1, 1), (1, 1, 1), (1, 1, 1, 1), (1, 2, 1, 1)]
+        parts.append(Posterior(*map(np.reshape, state, shapes)))
+    empty = Posterior(np.full((1, 1, 1), -np.inf), np.zeros((1, 1, 1)), np.zeros((1, 1, 1, 1)), np.zeros((1, 2, 1, 1)))
+    everything = np.exp(logits - naive.log_sum_exp(list(logits.ravel())))
     for order in (rng.permutation(6), np.arange(6)):
         merged = merge([empty, *(parts[j] for j in order), empty])
         assert_allclose(merged.mean.item(), naive.softmax_mean(list(logits.ravel()), list(values.ravel())), rtol=1e-9)
         assert_allclose(merged.log_normaliser.item(), naive.log_sum_exp(list(logits.ravel())), rtol=1e-12)
+        entropies = naive.entropy(everything.ravel()), naive.entropy(everything.sum(axis=1))
+        assert_allclose(merged.entropies.ravel(), entropies, atol=1e-9)

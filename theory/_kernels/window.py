@@ -136,24 +136,67 @@ def _weigh(distance, reference, precision, weight, mass):
 
 
 @njit(fastmath=FASTMATH, cache=True)
+def _add_energy(distance, reference, precision, weight, energy):
+    for j in range(distance.shape[0]):
+        energy[j] += weight[j] * ((reference[j] - distance[j]) * precision)
+
+
+@njit(cache=True)
+def _collect(distance, a, b_low, dy, dx, images, offset, limit, keys, sources):
+    """Put the candidates of one row whose distance is below `limit` into the sorted lists of their query pixels."""
+    n, width, K = limit.shape[2], distance.shape[0] // limit.shape[2], keys.shape[2]
+    limits = limit[a].reshape(-1)[b_low * n : (b_low + width) * n]
+    hits = 0
+    for j in range(limits.shape[0]):
+        hits += 1 if distance[j] < limits[j] else 0
+    if hits == 0:
+        return
+    for v in range(width):
+        b = b_low + v
+        for j in range(n):
+            if distance[v * n + j] < limit[a, b, j]:
+                key, k = distance[v * n + j] - offset[a, b, j], K - 1
+                while k > 0 and keys[a, b, k - 1] > key:
+                    keys[a, b, k] = keys[a, b, k - 1]
+                    sources[a, b, k] = sources[a, b, k - 1]
+                    k -= 1
+                keys[a, b, k] = key
+                sources[a, b, k, 0], sources[a, b, k, 1], sources[a, b, k, 2] = images[j], a + dy, b + dx
+                set_limits(keys[a, b, K - 1], images, offset[a, b], limit[a, b])
+
+
+@njit(cache=True)
+def set_limits(key, images, offset, limit):
+    """limit[j] = key + offset[j], the distance from which image j's candidate would enter the list; never for -1."""
+    for j in range(limit.shape[0]):
+        limit[j] = key + offset[j] if images[j] >= 0 else -np.inf
+
+
+@njit(fastmath=FASTMATH, cache=True)
 def _add_values(weight, value, total):
     for j in range(weight.shape[0]):
         total[j] += weight[j] * value[j]
 
 
 @njit(cache=True)
-def sweep(query, block, values, geometry, first, last, find, weigh, reference, precision, work, smallest, mass, total):
+def sweep(query, block, values, geometry, first, last, find, weigh, collect, reference, precision, work, sums, lists):
     """One pass over all (query pixel, candidate) pairs of a block, for query rows first, ..., last - 1.
 
         find:   smallest[a, b, j] = min d
-        weigh:  mass[a, b, j] = sum exp((reference[a, b, j] - d) precision),   total[c, a, b, j] = sum exp(..) v
+        weigh:  mass[a, b, j] = sum w,   total[c, a, b, j] = sum w v,   energy[a, b, j] = sum w log w,
+                w = exp((reference[a, b, j] - d) precision)
+        collect: the candidates with the smallest d - offset[a, b, j], into sorted lists
         d = |query window at (a, b) - window of image j at (a + dy, b + dx)|^2,   v = values[c, a + dy, b + dx, j]
 
     query (C, U, V, n): padded, the same in all n lanes      block (C, U, V, n): padded      values (Cv, H, W, n)
     geometry: (kh, kw, _, _, row moves, column moves), a move being (displacement, low, high): the query coordinates
     that may use it      precision: 1 / (2 sigma^2)      work: row buffers (5, V * n) and band (kh, V * n)
-    smallest, mass (H, W, n), total (Cv, H, W, n): set for the rows asked for. One dtype throughout.
+    sums: smallest, mass (H, W, n), total (Cv, H, W, n), energy (H, W, n) or empty: set for the rows asked for
+    lists: images (n,), -1 for none; offset, limit (H, W, n), keys (H, W, K), sources (H, W, K, 3): image, y, x
+    One dtype throughout, but for the lists' keys.
     """
+    smallest, mass, total, energy = sums
+    images, offset, limit, keys, sources = lists
     kh, kw, _, _, rows, cols = geometry
     buffers, band = work
     scratch, spare, prefix, distance, weight = buffers[0], buffers[1], buffers[2], buffers[3], buffers[4]
@@ -163,6 +206,7 @@ def sweep(query, block, values, geometry, first, last, find, weigh, reference, p
     if weigh:
         mass[first:last] = 0
         total[:, first:last] = 0
+        energy[first:last] = 0
     for i in range(rows.shape[0]):
         dy, a_low, a_high = rows[i, 0], max(rows[i, 1], first), min(rows[i, 2], last)
         for k in range(cols.shape[0]):
@@ -176,9 +220,14 @@ def sweep(query, block, values, geometry, first, last, find, weigh, reference, p
                 a = u - kh + 1
                 if find:
                     _lower(d, smallest[a].reshape(-1)[b_low * n : b_high * n])
+                if collect:
+                    _collect(d, a, b_low, dy, dx, images, offset, limit, keys, sources)
                 if weigh:
                     _weigh(d, reference[a].reshape(-1)[b_low * n : b_high * n], precision, w,
                            mass[a].reshape(-1)[b_low * n : b_high * n])
+                    if energy.shape[0] > 0:
+                        _add_energy(d, reference[a].reshape(-1)[b_low * n : b_high * n], precision, w,
+                                    energy[a].reshape(-1)[b_low * n : b_high * n])
                     for c in range(values.shape[0]):
                         _add_values(w, values[c, a + dy].reshape(-1)[(b_low + dx) * n : (b_high + dx) * n],
                                     total[c, a].reshape(-1)[b_low * n : b_high * n])
