@@ -95,7 +95,8 @@ def _config(args: Namespace):
               for name in ("samples", "network_steps", "variants", "training_seeds")
               if (value := getattr(args, name)) is not None}
     if args.retrain:
-        chosen["training_steps"] = args.training_steps or (200 if args.quick else recipe("cnn").steps)
+        default = 200 if args.quick else recipe("cnn").steps
+        chosen["training_steps"] = default if args.training_steps is None else args.training_steps
     return replace(config, **chosen)
 
 

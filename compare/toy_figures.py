@@ -16,16 +16,22 @@ from compare.plots import mosaic, save_figure
 from compare.published import CHANCE_CONSISTENT, FKTB_CONSISTENT
 from compare.toy_names import attention_fitted, attention_fixed, els_fitted, els_fixed
 
-COLUMNS = 16
+COLUMNS = 20
 """Samples that are shown side by side."""
+
+GAP = 1
+"""Pixels between them."""
 
 
 def draw(dataset: xr.Dataset, folder: Path) -> list[Path]:
     """Write samples.png, consistency.png and r2.png into `folder`; returns their paths."""
     folder.mkdir(exist_ok=True)
     variants, machines = summary.variants_of(dataset), dataset.machine.values.tolist()
+    row = 0.34  # inches
+    column = row * (dataset.sizes["x"] + GAP) / (dataset.sizes["y"] + GAP)
     figures = {
-        "samples.png": (_samples, 6.8, 0.4 + 0.34 * len(_sample_rows(dataset))),
+        "samples.png": (_samples, 1.9 + column * min(COLUMNS, dataset.sizes["sample"]),
+                        0.4 + row * len(_sample_rows(dataset))),
         "consistency.png": (_consistency, 3.4, 1.1 + 0.16 * (len(variants) + len(machines))),
         "r2.png": (_r2, 6.8, 1.2 + 1.9 * ((len(variants) + 1) // 2)),
     }
@@ -52,15 +58,16 @@ def _samples(figure: Figure, dataset: xr.Dataset) -> None:
     shown = min(COLUMNS, dataset.sizes["sample"])
     images = np.stack([images[:shown] for *_, images in rows])
     _, _, _, H, W = images.shape
-    gap = 1
     axes = figure.subplots()
-    axes.imshow(mosaic(images, gap), aspect="equal")
-    centre_y = gap + np.arange(len(rows)) * (H + gap) + (H - 1) / 2
-    centre_x = gap + np.arange(shown) * (W + gap) + (W - 1) / 2
+    axes.imshow(mosaic(images, GAP), aspect="equal")
+    centre_y = GAP + np.arange(len(rows)) * (H + GAP) + (H - 1) / 2
+    centre_x = GAP + np.arange(shown) * (W + GAP) + (W - 1) / 2
     consistent = np.stack([dataset.consistent.sel(source=source).values[:shown] for _, source, _ in rows])
     r, s = np.nonzero(consistent)
-    axes.scatter(centre_x[s], centre_y[r] + H / 2 + gap / 2, s=3, color="black", marker="o", linewidths=0)
+    axes.scatter(centre_x[s], centre_y[r] + H / 2 + GAP / 2, s=3, color="black", marker="o", linewidths=0)
     axes.set_yticks(centre_y, [label for label, *_ in rows])
+    for label in axes.get_yticklabels():
+        label.set_fontweight("bold" if label.get_text().startswith("network") else "normal")
     axes.set_xticks(centre_x, dataset.sample.values[:shown])
     axes.set_xlabel("sample (a dot below: consistent)")
     axes.tick_params(length=0)
@@ -103,9 +110,9 @@ def _r2(figure: Figure, dataset: xr.Dataset) -> None:
     for axes, variant in zip(panels.flat, variants):
         networks = summary.networks_of(dataset, variant, steps)
         stated = attention_fixed("uniform", config["fixed_patch_size"], config["fixed_strength"])
-        for label, machine in (("ideal", "ideal"), ("els, fitted k(t)", els_fitted(variant)),
-                               ("attention, fitted", attention_fitted(variant)), (stated, stated)):
-            _survival(axes, dataset.r2.sel(machine=machine, network=networks).values, label=label)
+        for label, machine, width in (("els, fitted k(t)", els_fitted(variant), 3.0), ("ideal", "ideal", 1.2),
+                                      ("attention, fitted", attention_fitted(variant), 1.2), (stated, stated, 1.2)):
+            _survival(axes, dataset.r2.sel(machine=machine, network=networks).values, label=label, linewidth=width)
         if len(networks) > 1:
             first, second = (dataset.generated.sel(network=names).values for names in (networks[:-1], networks[1:]))
             _survival(axes, agreement(first, second).r2, label="ceiling: another training seed", color="black",
