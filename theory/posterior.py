@@ -18,6 +18,7 @@ from theory._kernels.numerics import CHUNKS, FLOAT32_LOGIT, FLOAT64_PAIRS, LANES
 from theory._kernels.posterior import scan, scan_images, scan_offsets
 from theory._kernels.softmax import merge_states
 from theory.bank import Bank
+from theory.chunks import in_chunks
 from theory.geometry import Axis
 
 QUERIES_AT_ONCE = 16
@@ -111,12 +112,12 @@ def posterior(x: np.ndarray, sigma: np.ndarray, bank: Bank, order: np.ndarray, r
 
     def fill(which, dtype):
         for batch in np.array_split(which, -(-len(which) // QUERIES_AT_ONCE)):
-            queries = _padded_queries(x[batch], rows, cols, dtype)
+            queries, precision = _padded_queries(x[batch], rows, cols, dtype), _precision(sigma[batch])
             chunks = Posterior(*(np.zeros((CHUNKS, len(batch), *shape)) for shape in state))
             chunks.peak[:] = -np.inf
             lists = Nearest.empty((CHUNKS, len(batch), *outputs), top)
-            scan(queries, bank.blocks, values, bank.index, order, _packed(rows, cols), _precision(sigma[batch]),
-                 left_out, *_arrays(chunks), *_arrays(lists))
+            in_chunks(scan, (queries, bank.blocks, values, bank.index), order,
+                      (_packed(rows, cols), precision, left_out), [*_arrays(chunks), *_arrays(lists)])
             for whole, part in ((sums, _merge_stacked(chunks)), (nearest, lists.merged())):
                 for target, source in zip(_arrays(whole), _arrays(part)):
                     target[batch] = source
@@ -149,8 +150,9 @@ def image_evidence(x: np.ndarray, sigma: float, bank: Bank, order: np.ndarray, r
     n, (C, H, W) = int(present.sum()), x.shape
     result = ImageEvidence(np.empty((n, H, W)), np.empty((n, C, H, W), dtype=np.float32),
                            np.empty((n if entropy else 0, H, W)), position)
-    scan_images(_padded_queries(x[None], rows, cols, np.float64)[0], bank.blocks, bank.blocks, position, order,
-                _packed(rows, cols), _precision(np.array([sigma]))[0], result.evidence, result.mean, result.entropy)
+    query, precision = _padded_queries(x[None], rows, cols, np.float64)[0], _precision(np.array([sigma]))[0]
+    in_chunks(scan_images, (query, bank.blocks, bank.blocks, position), order,
+              (_packed(rows, cols), precision, result.evidence, result.mean, result.entropy), [])
     return result
 
 
@@ -168,8 +170,9 @@ def nearest_with_offsets(x: np.ndarray, bank: Bank, order: np.ndarray, rows: Axi
                          offsets: np.ndarray, top: int) -> Nearest:
     """For one query x (C, H, W): the candidates with the smallest distance - offsets[s], s (n, H, W) by `position`."""
     lists = Nearest.empty((CHUNKS, *offsets.shape[1:]), top)
-    scan_offsets(_padded_queries(x[None], rows, cols, np.float64)[0], bank.blocks, bank.index, position, order,
-                 _packed(rows, cols), offsets, *_arrays(lists))
+    query = _padded_queries(x[None], rows, cols, np.float64)[0]
+    in_chunks(scan_offsets, (query, bank.blocks, bank.index, position), order, (_packed(rows, cols), offsets),
+              _arrays(lists))
     return lists.merged()
 
 

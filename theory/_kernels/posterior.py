@@ -1,9 +1,9 @@
-"""Scans over the training set: every block against every query, in parallel over chunks of blocks."""
+"""Scans of a part of the training set, every block against every query. They release the GIL: a thread takes a part."""
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
-from theory._kernels.numerics import CHUNKS, HEADROOM, LANES, NEGLIGIBLE
+from theory._kernels.numerics import HEADROOM, LANES, NEGLIGIBLE
 from theory._kernels.softmax import add_lanes, raise_peak
 from theory._kernels.window import pad_block, set_limits, sweep
 
@@ -70,71 +70,68 @@ def _lane_sums(Cv, Y, X, energetic, dtype):
             np.empty((Y if energetic else 0, X, n), dtype))
 
 
-@njit(parallel=True, cache=True)
-def scan(queries, blocks, values, index, order, geometry, precision, left_out, peaks, masses, totals, energies, keys,
-         sources):
-    """Streaming softmax states of B queries over the blocks in `order`, one state a chunk.
+@njit(nogil=True, cache=True)
+def scan(queries, blocks, values, index, order, geometry, precision, left_out, peaks, masses, totals, energies,
+         keys, sources):
+    """Streaming softmax states of B queries over the blocks in `order`.
 
     queries (B, C, Q, V, n): padded, every lane the same, in the dtype to compute in
     blocks (M, C, H, W, n), values (M, Cv, Hv, Wv, n): float32      index (M, n): image of a lane, -1 for none
     order: the blocks to visit                                      precision (B,): 1 / (2 sigma^2)
     geometry: (kh, kw, row index (U,), column index (V,), row moves, column moves), see theory.geometry
     left_out: image to pass over, or -1
-    peaks, masses (P, B, Y, X), totals (P, B, Cv, Y, X), energies (P, B, E, Y, X), E = 0 or 2: empty states on entry
-    keys (P, B, Y, X, K), sources (P, B, Y, X, K, 3): the K nearest candidates' distances, and image, y, x; K >= 0
+    peaks, masses (B, Y, X), totals (B, Cv, Y, X), energies (B, E, Y, X), E = 0 or 2: empty states on entry
+    keys (B, Y, X, K), sources (B, Y, X, K, 3): the K nearest candidates' distances, and image, y, x; K >= 0
 
     A block is gone over once, weighing against the state's peak, while that pays. Where little of the last block
     mattered (low noise), its nearest candidates are found first, and only rows that matter are weighed.
     """
     B, C, _, V, n = queries.shape
-    P, _, Cv, Y, X = totals.shape
-    share = -(-order.shape[0] // CHUNKS)
+    _, Cv, Y, X = totals.shape
     dtype = queries.dtype
-    collect = keys.shape[4] > 0
-    for p in prange(P):
-        block = np.empty((C, geometry[2].shape[0], V, n), dtype)
-        value = np.empty((Cv, values.shape[2], values.shape[3], n), dtype)
-        work = _work(V, geometry[0], dtype)
-        sums = _lane_sums(Cv, Y, X, energies.shape[2] > 0, dtype)
-        smallest, mass, total, energy = sums
-        reference, top = np.empty((Y, X, n), dtype), np.empty((Y, X))
-        offset, limit = np.zeros((Y, X, n), dtype), np.empty((Y, X, n), dtype)
-        images, present = np.empty(n, np.int64), np.empty(n, np.bool_)
-        at_once = np.zeros(B, np.bool_)
-        for i in range(p * share, min((p + 1) * share, order.shape[0])):
-            m = order[i]
-            pad_block(blocks[m], geometry[2], geometry[3], block)
-            value[:] = values[m]
-            for j in range(n):
-                present[j] = index[m, j] >= 0 and index[m, j] != left_out
-                images[j] = index[m, j] if present[j] else -1
-            for b in range(B):
-                tau = dtype.type(precision[b])
-                peak, state = peaks[p, b], (masses[p, b], totals[p, b], energies[p, b])
-                lists = (images, offset, limit, keys[p, b], sources[p, b])
-                if collect:
-                    for y in range(Y):
-                        for x in range(X):
-                            set_limits(keys[p, b, y, x, -1], images, offset[y, x], limit[y, x])
-                if at_once[b]:
-                    _set_reference(peak, precision[b], reference)
-                sweep(queries[b], block, value, geometry, 0, Y, True, at_once[b], collect, reference, tau, work, sums,
-                      lists)
-                _block_peak(smallest, present, precision[b], top)
-                weighed = at_once[b] and not _exceeds(top, peak)
-                if weighed:
-                    add_lanes(mass, total, energy, present, 0, Y, *state)
-                raise_peak(peak, top, *state)
-                first, last = _rows_that_matter(top, peak)
-                at_once[b] = 2 * (last - first) > Y
-                if not weighed and first < last:
-                    _set_reference(peak, precision[b], reference)
-                    sweep(queries[b], block, value, geometry, first, last, False, True, False, reference, tau, work,
-                          sums, lists)
-                    add_lanes(mass, total, energy, present, first, last, *state)
+    collect = keys.shape[3] > 0
+    block = np.empty((C, geometry[2].shape[0], V, n), dtype)
+    value = np.empty((Cv, values.shape[2], values.shape[3], n), dtype)
+    work = _work(V, geometry[0], dtype)
+    sums = _lane_sums(Cv, Y, X, energies.shape[1] > 0, dtype)
+    smallest, mass, total, energy = sums
+    reference, top = np.empty((Y, X, n), dtype), np.empty((Y, X))
+    offset, limit = np.zeros((Y, X, n), dtype), np.empty((Y, X, n), dtype)
+    images, present = np.empty(n, np.int64), np.empty(n, np.bool_)
+    at_once = np.zeros(B, np.bool_)
+    for m in order:
+        pad_block(blocks[m], geometry[2], geometry[3], block)
+        value[:] = values[m]
+        for j in range(n):
+            present[j] = index[m, j] >= 0 and index[m, j] != left_out
+            images[j] = index[m, j] if present[j] else -1
+        for b in range(B):
+            tau = dtype.type(precision[b])
+            peak, state = peaks[b], (masses[b], totals[b], energies[b])
+            lists = (images, offset, limit, keys[b], sources[b])
+            if collect:
+                for y in range(Y):
+                    for x in range(X):
+                        set_limits(keys[b, y, x, -1], images, offset[y, x], limit[y, x])
+            if at_once[b]:
+                _set_reference(peak, precision[b], reference)
+            sweep(queries[b], block, value, geometry, 0, Y, True, at_once[b], collect, reference, tau, work, sums,
+                  lists)
+            _block_peak(smallest, present, precision[b], top)
+            weighed = at_once[b] and not _exceeds(top, peak)
+            if weighed:
+                add_lanes(mass, total, energy, present, 0, Y, *state)
+            raise_peak(peak, top, *state)
+            first, last = _rows_that_matter(top, peak)
+            at_once[b] = 2 * (last - first) > Y
+            if not weighed and first < last:
+                _set_reference(peak, precision[b], reference)
+                sweep(queries[b], block, value, geometry, first, last, False, True, False, reference, tau, work,
+                      sums, lists)
+                add_lanes(mass, total, energy, present, first, last, *state)
 
 
-@njit(parallel=True, cache=True)
+@njit(nogil=True, cache=True)
 def scan_images(query, blocks, values, index, order, geometry, precision, evidence, means, energies):
     """Log evidence and local mean of each training image, for one query (C, U, V, n), float64.
 
@@ -144,56 +141,50 @@ def scan_images(query, blocks, values, index, order, geometry, precision, eviden
     """
     C, _, V, n = query.shape
     _, Cv, Y, X = means.shape
-    share = -(-order.shape[0] // CHUNKS)
-    for p in prange(CHUNKS):
-        block, value = np.empty((C, geometry[2].shape[0], V, n)), np.empty((Cv, values.shape[2], values.shape[3], n))
-        work = _work(V, geometry[0], np.float64)
-        sums = _lane_sums(Cv, Y, X, energies.shape[0] > 0, np.float64)
-        smallest, mass, total, energy = sums
-        lists = _no_lists()
-        for i in range(p * share, min((p + 1) * share, order.shape[0])):
-            m = order[i]
-            pad_block(blocks[m], geometry[2], geometry[3], block)
-            value[:] = values[m]
-            for weigh in (False, True):
-                sweep(query, block, value, geometry, 0, Y, not weigh, weigh, False, smallest, precision, work, sums,
-                      lists)
-            for j in range(n):
-                s = index[m, j]
-                if s < 0:
-                    continue
-                for y in range(Y):
-                    for x in range(X):
-                        evidence[s, y, x] = np.log(mass[y, x, j]) - smallest[y, x, j] * precision
-                        for c in range(Cv):
-                            means[s, c, y, x] = total[c, y, x, j] / mass[y, x, j]
-                        if energies.shape[0] > 0:
-                            energies[s, y, x] = np.log(mass[y, x, j]) - energy[y, x, j] / mass[y, x, j]
+    block, value = np.empty((C, geometry[2].shape[0], V, n)), np.empty((Cv, values.shape[2], values.shape[3], n))
+    work = _work(V, geometry[0], np.float64)
+    sums = _lane_sums(Cv, Y, X, energies.shape[0] > 0, np.float64)
+    smallest, mass, total, energy = sums
+    lists = _no_lists()
+    for m in order:
+        pad_block(blocks[m], geometry[2], geometry[3], block)
+        value[:] = values[m]
+        for weigh in (False, True):
+            sweep(query, block, value, geometry, 0, Y, not weigh, weigh, False, smallest, precision, work, sums,
+                  lists)
+        for j in range(n):
+            s = index[m, j]
+            if s < 0:
+                continue
+            for y in range(Y):
+                for x in range(X):
+                    evidence[s, y, x] = np.log(mass[y, x, j]) - smallest[y, x, j] * precision
+                    for c in range(Cv):
+                        means[s, c, y, x] = total[c, y, x, j] / mass[y, x, j]
+                    if energies.shape[0] > 0:
+                        energies[s, y, x] = np.log(mass[y, x, j]) - energy[y, x, j] / mass[y, x, j]
 
 
-@njit(parallel=True, cache=True)
+@njit(nogil=True, cache=True)
 def scan_offsets(query, blocks, index, position, order, geometry, offsets, keys, sources):
     """The K candidates with the smallest d - offsets[s, y, x] for one query, float64; s = position (M, n), -1 for none.
 
-    keys (P, Y, X, K), sources (P, Y, X, K, 3): lists of one chunk each, as in `scan`; index (M, n): image of a lane.
+    keys (Y, X, K), sources (Y, X, K, 3): as in `scan`; index (M, n): image of a lane.
     """
     C, _, V, n = query.shape
-    P, Y, X, K = keys.shape
-    share = -(-order.shape[0] // CHUNKS)
-    for p in prange(P):
-        block, work = np.empty((C, geometry[2].shape[0], V, n)), _work(V, geometry[0], np.float64)
-        sums = _lane_sums(0, 0, 0, False, np.float64)
-        offset, limit, images = np.zeros((Y, X, n)), np.empty((Y, X, n)), np.empty(n, np.int64)
-        for i in range(p * share, min((p + 1) * share, order.shape[0])):
-            m = order[i]
-            pad_block(blocks[m], geometry[2], geometry[3], block)
-            for j in range(n):
-                s = position[m, j]
-                images[j] = index[m, j] if s >= 0 else -1
-                if s >= 0:
-                    offset[:, :, j] = offsets[s]
-            for y in range(Y):
-                for x in range(X):
-                    set_limits(keys[p, y, x, -1], images, offset[y, x], limit[y, x])
-            sweep(query, block, block, geometry, 0, Y, False, False, True, limit, 0.0, work, sums,
-                  (images, offset, limit, keys[p], sources[p]))
+    Y, X, K = keys.shape
+    block, work = np.empty((C, geometry[2].shape[0], V, n)), _work(V, geometry[0], np.float64)
+    sums = _lane_sums(0, 0, 0, False, np.float64)
+    offset, limit, images = np.zeros((Y, X, n)), np.empty((Y, X, n)), np.empty(n, np.int64)
+    for m in order:
+        pad_block(blocks[m], geometry[2], geometry[3], block)
+        for j in range(n):
+            s = position[m, j]
+            images[j] = index[m, j] if s >= 0 else -1
+            if s >= 0:
+                offset[:, :, j] = offsets[s]
+        for y in range(Y):
+            for x in range(X):
+                set_limits(keys[y, x, -1], images, offset[y, x], limit[y, x])
+        sweep(query, block, block, geometry, 0, Y, False, False, True, limit, 0.0, work, sums,
+              (images, offset, limit, keys, sources))
