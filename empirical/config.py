@@ -26,7 +26,7 @@ class TrainConfig:
     attention: str | None = None
     width: int = 96
     padding: str = "zeros"
-    steps: int = 12_000
+    steps: int = 7_000
     batch: int = 256
     lr: float = 2e-3
     window: tuple[float, float] = (0.25, 0.65)

@@ -115,7 +115,8 @@ class _Run:
         nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
         self.optimizer.step()
         decay = min(self.config.ema, self.step / (self.step + 10))  # a short memory at the start
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.network.parameters()), 1 - decay)
+        for average, weight in zip(self.average.parameters(), self.network.parameters()):
+            average.lerp_(weight.detach(), 1 - decay)
         self.losses.append(loss.item())
 
     def save(self, path: Path, seconds: float) -> None:
