@@ -18,7 +18,7 @@ class ToyConfig:
     variants, training_seeds: the networks, every variant with every seed
     calibration_samples: how many other samples of `seed` k(t) and lambda(t) are fitted on
     patch_sizes: candidates for k(t). 3 x 4 x 2 images: 7 sees the whole image from every pixel.
-    strengths: candidates for lambda(t), 0 first
+    strengths: candidates for lambda(t), 0 first; up to 1 = 1 / k^2 at k = 1
     fixed_patch_size, fixed_strength: of the attention machines that are stated beforehand, not fitted: the window that
         reaches the neighbouring cells, and a round number near 1 / k^2 (docs/attention.md)
     training_steps: None for the shipped networks; else they are trained in the run's folder for so many steps
@@ -33,7 +33,7 @@ class ToyConfig:
     training_seeds: tuple[int, ...] = SEEDS
     calibration_samples: int = 10
     patch_sizes: tuple[int, ...] = (1, 3, 5, 7)
-    strengths: tuple[float, ...] = (0.0, 0.01, 0.03, 0.1, 0.3)
+    strengths: tuple[float, ...] = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
     fixed_patch_size: int = 3
     fixed_strength: float = 0.1
     training_steps: int | None = None

@@ -30,7 +30,7 @@ def draw(dataset: xr.Dataset, folder: Path) -> list[Path]:
     row = 0.34  # inches
     column = row * (dataset.sizes["x"] + GAP) / (dataset.sizes["y"] + GAP)
     figures = {
-        "samples.png": (_samples, 1.9 + column * min(COLUMNS, dataset.sizes["sample"]),
+        "samples.png": (_samples, 2.1 + column * min(COLUMNS, dataset.sizes["sample"]),
                         0.4 + row * len(_sample_rows(dataset))),
         "consistency.png": (_consistency, 3.4, 1.1 + 0.16 * (len(variants) + len(machines))),
         "r2.png": (_r2, 6.8, 1.2 + 1.9 * ((len(variants) + 1) // 2)),

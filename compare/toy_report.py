@@ -76,8 +76,8 @@ def _calibration(dataset: xr.Dataset) -> str:
             attention, variant = machine.split(" fitted to ")
             strengths = dataset.strength.sel(machine=machine).values
             rows.append([variant, f"lambda, {attention}", " ".join(f"{strength:g}" for strength in strengths)])
-    return ("Fitted along the networks' own trajectories, step 0 (least noise) first; medians over "
-            f"{dataset.sizes['calibration_sample']} other samples of training seed "
+    return (f"Fitted along the networks' own {dataset.sizes['step']}-step trajectories, step 0 (least noise) first; "
+            f"medians over {dataset.sizes['calibration_sample']} other samples of training seed "
             f"{json.loads(dataset.attrs['seeds_json'])['calibrated_on_training_seed']}\n"
             + aligned(["network", "of", "value at each step"], rows))
 
