@@ -20,7 +20,8 @@ def in_chunks(kernel: Callable, before: tuple, order: np.ndarray, after: tuple, 
     """
     parts = [(p, part) for p, part in enumerate(np.array_split(order, CHUNKS)) if len(part)]
     run = lambda p, part: kernel(*before, part, *after, *(state[p] for state in states))
-    for done in [_pool(numba.get_num_threads()).submit(run, *arguments) for arguments in parts]:
+    pool = _pool(numba.get_num_threads())
+    for done in [pool.submit(run, *arguments) for arguments in parts]:
         done.result()
 
 
