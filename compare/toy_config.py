@@ -33,7 +33,7 @@ class ToyConfig:
     training_seeds: tuple[int, ...] = SEEDS
     calibration_samples: int = 10
     patch_sizes: tuple[int, ...] = (1, 3, 5, 7)
-    strengths: tuple[float, ...] = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
+    strengths: tuple[float, ...] = (0.0, 0.03, 0.1, 0.3, 1.0)
     fixed_patch_size: int = 3
     fixed_strength: float = 0.1
     training_steps: int | None = None

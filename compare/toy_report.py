@@ -107,8 +107,9 @@ def _answer(dataset: xr.Dataset, machine: str, els: str, variant: str, steps: in
     own = summary.rate(dataset, "consistent", machine)
     network = summary.variant_rate(dataset, "consistent", variant, steps)
     inside = "inside" if network.low <= own.estimate <= network.high else "outside"
+    apart = summary.rate_difference(dataset, machine, variant, steps)
     held, seeds = summary.seeds_holding(dataset, machine, variant, steps)
     return [f"  '{machine}' {verdict} '{els}': r2 difference, mean {shown(mean, '+.3f')}, median "
             f"{shown(median, '+.3f')}",
             f"  its samples are consistent at {shown(own)}, {inside} the network's {shown(network)} "
-            f"(inside that of {held} of {seeds} training seeds)"]
+            f"(inside that of {held} of {seeds} training seeds); paired difference of the rates {shown(apart, '+.2f')}"]

@@ -70,6 +70,13 @@ def step_ceiling(dataset: xr.Dataset, metric: str, variant: str) -> Interval:
     return _network_agreement(dataset, metric, pairs)
 
 
+def rate_difference(dataset: xr.Dataset, machine: str, variant: str, steps: int) -> Interval:
+    """Consistency rate of the machine minus the variant's, paired by noise sample, over all training seeds."""
+    own = dataset.consistent.sel(source=machine).values[:, None].astype(float)
+    networks = dataset.consistent.sel(source=networks_of(dataset, variant, steps)).transpose("sample", "source").values
+    return _bootstrap(dataset, own - networks, np.nanmean)
+
+
 def seeds_holding(dataset: xr.Dataset, machine: str, variant: str, steps: int) -> tuple[int, int]:
     """In how many training seeds' binomial intervals the machine's consistency rate lies, and out of how many."""
     share = rate(dataset, "consistent", machine).estimate
