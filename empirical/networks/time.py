@@ -21,6 +21,6 @@ class TimeEmbedding(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(2 * self.FREQUENCIES, width), nn.SiLU(), nn.Linear(width, width))
 
     def forward(self, t: torch.Tensor) -> torch.Tensor:
-        frequencies = torch.exp(torch.linspace(0.0, math.log(1000.0), self.FREQUENCIES, device=t.device))
-        angles = t.float()[:, None] * frequencies
+        exponents = torch.linspace(0.0, math.log(1000.0), self.FREQUENCIES, dtype=t.dtype, device=t.device)
+        angles = t[:, None] * exponents.exp()
         return self.mlp(torch.cat([angles.sin(), angles.cos()], dim=-1))

@@ -146,6 +146,14 @@ def test_labels_change_the_output():
         network()(phi, t, torch.tensor([0, 1]))
 
 
+@pytest.mark.parametrize("attention", VARIANTS)
+def test_float64(attention):
+    net = network(attention=attention)
+    phi, t = inputs()
+    single, double = net(phi, t), net.double()(phi.double(), t.double())
+    torch.testing.assert_close(double.float(), single, atol=1e-4, rtol=1e-4)
+
+
 def test_time_changes_the_output():
     net = network()
     phi, t = inputs()
