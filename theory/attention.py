@@ -96,8 +96,7 @@ class AttentionScore(EquivariantLocalScore):
         P = alpha.shape[0]
         attended = (alpha > 0.0).sum(axis=1, keepdims=True)
         mixing = np.eye(P) + strength * attended * alpha  # logits of image i: mixing @ S_i
-        lanes = self._bank.index.shape[1]
-        at_once = max(1, EVIDENCE_BYTES // (lanes * P * (16 + 4 * len(x))))
+        at_once = max(1, EVIDENCE_BYTES // (self._bank.lanes * P * (16 + 4 * len(x))))
         sums, lists = [], []
         for start in range(0, len(order), at_once):
             some = order[start : start + at_once]

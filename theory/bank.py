@@ -6,15 +6,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from theory._kernels.numerics import LANES
+from theory._kernels.numerics import LANES, ROW
 
 
 @dataclass(frozen=True)
 class Bank:
-    """Training images in blocks of LANES; each class (all images are one class without labels) has its own blocks."""
+    """Training images in blocks of n; each class (all images are one class without labels) has its own blocks."""
 
-    blocks: np.ndarray  # (M, C, H, W, LANES) float32
-    index: np.ndarray  # (M, LANES) int64: the image in each lane, -1 for none
+    blocks: np.ndarray  # (M, C, H, W, n) float32
+    index: np.ndarray  # (M, n) int64: the image in each lane, -1 for none
     classes: dict[int, np.ndarray]  # label -> its blocks; empty without labels
 
     @classmethod
@@ -22,17 +22,23 @@ class Bank:
         """images (N, C, H, W) float32; labels (N,) of integers, or None."""
         names = [] if labels is None else np.unique(labels)
         groups = [np.arange(len(images))] if labels is None else [np.flatnonzero(labels == c) for c in names]
-        counts = [-(-len(group) // LANES) for group in groups]
-        index = np.full((sum(counts), LANES), -1, dtype=np.int64)
+        lanes = LANES * max(1, ROW // (LANES * images.shape[3]))
+        counts = [-(-len(group) // lanes) for group in groups]
+        index = np.full((sum(counts), lanes), -1, dtype=np.int64)
         first = np.concatenate([[0], np.cumsum(counts)])
         for start, group in zip(first, groups):
             index[start:].reshape(-1)[: len(group)] = group
-        blocks = np.zeros((len(index), *images.shape[1:], LANES), dtype=np.float32)
+        blocks = np.zeros((len(index), *images.shape[1:], lanes), dtype=np.float32)
         for block, members in zip(blocks, index):
             present = members >= 0
             block[..., present] = np.moveaxis(images[members[present]], 0, -1)
         classes = {int(c): np.arange(first[i], first[i + 1]) for i, c in enumerate(names)}
         return cls(blocks, index, classes)
+
+    @property
+    def lanes(self) -> int:
+        """n, the images in a block."""
+        return self.index.shape[1]
 
     def order(self, label: int | None = None) -> np.ndarray:
         """The blocks to visit: all, or those of one class; ValueError for a class without images."""

@@ -26,7 +26,7 @@ class EquivariantScore(ScoreMachine):
         D = C * H * W
         rows, cols = choice_axis(H * W), whole_axis(D)
         flat = x.reshape(len(x), 1, 1, D)
-        at_once = max(1, ORBIT_BYTES // (4 * D * H * W * self._bank.index.shape[1]))
+        at_once = max(1, ORBIT_BYTES // (4 * D * H * W * self._bank.lanes))
         sums, lists = [], []
         for start in range(0, len(order), at_once):
             orbit, values = self._orbit(order[start : start + at_once])

@@ -14,7 +14,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from theory._kernels.numerics import CHUNKS, FLOAT32_LOGIT, FLOAT64_PAIRS, LANES
+from theory._kernels.numerics import CHUNKS, FLOAT32_LOGIT, FLOAT64_PAIRS
 from theory._kernels.posterior import scan, scan_images, scan_offsets
 from theory._kernels.softmax import merge_states
 from theory.bank import Bank
@@ -101,7 +101,7 @@ def posterior(x: np.ndarray, sigma: np.ndarray, bank: Bank, order: np.ndarray, r
               values: np.ndarray | None = None, left_out: int = -1, top: int = 0) -> tuple[Posterior, Nearest]:
     """Softmax sums for queries x (B, C, H, W) at noise sigma (B,), over the bank's blocks in `order`.
 
-    values (M, Cv, Y, X, LANES) float32, in the bank's blocks: what is averaged; by default the training pixels.
+    values (M, Cv, Y, X, n) float32, in the bank's blocks: what is averaged; by default the training pixels.
     left_out: a training image to do without, or -1.
     top: how many of the nearest candidates to name; with top > 0 the entropies are kept too.
     """
@@ -112,7 +112,7 @@ def posterior(x: np.ndarray, sigma: np.ndarray, bank: Bank, order: np.ndarray, r
 
     def fill(which, dtype):
         for batch in np.array_split(which, -(-len(which) // QUERIES_AT_ONCE)):
-            queries, precision = _padded_queries(x[batch], rows, cols, dtype), _precision(sigma[batch])
+            queries, precision = _padded_queries(x[batch], rows, cols, bank.lanes, dtype), _precision(sigma[batch])
             chunks = Posterior(*(np.zeros((CHUNKS, len(batch), *shape)) for shape in state))
             chunks.peak[:] = -np.inf
             lists = Nearest.empty((CHUNKS, len(batch), *outputs), top)
@@ -123,7 +123,7 @@ def posterior(x: np.ndarray, sigma: np.ndarray, bank: Bank, order: np.ndarray, r
                     target[batch] = source
 
     rest = np.arange(len(x))
-    if len(x) * len(order) * LANES * rows.pairs * cols.pairs > FLOAT64_PAIRS:
+    if len(x) * len(order) * bank.lanes * rows.pairs * cols.pairs > FLOAT64_PAIRS:
         fill(rest, np.float32)
         rest = np.flatnonzero((sums.peak < -FLOAT32_LOGIT).any(axis=(1, 2)))
     if len(rest):
@@ -138,7 +138,7 @@ class ImageEvidence:
     evidence: np.ndarray  # (n, H, W) float64: S_i(x) = log sum_y exp(-|patch_x - patch_{i,y}|^2 / (2 sigma^2))
     mean: np.ndarray  # (n, C, H, W) float32: mu_i(x), the same weights' mean of the pixel values
     entropy: np.ndarray  # (n, H, W) float64, nats: of the same weights; empty unless asked for
-    position: np.ndarray  # (M, LANES): where the image of a lane stands along n, -1 for none
+    position: np.ndarray  # (M, n): where the image of a lane stands along n, -1 for none
 
 
 def image_evidence(x: np.ndarray, sigma: float, bank: Bank, order: np.ndarray, rows: Axis, cols: Axis,
@@ -150,7 +150,7 @@ def image_evidence(x: np.ndarray, sigma: float, bank: Bank, order: np.ndarray, r
     n, (C, H, W) = int(present.sum()), x.shape
     result = ImageEvidence(np.empty((n, H, W)), np.empty((n, C, H, W), dtype=np.float32),
                            np.empty((n if entropy else 0, H, W)), position)
-    query, precision = _padded_queries(x[None], rows, cols, np.float64)[0], _precision(np.array([sigma]))[0]
+    query, precision = _padded_queries(x[None], rows, cols, bank.lanes, np.float64)[0], _precision(np.array([sigma]))[0]
     in_chunks(scan_images, (query, bank.blocks, bank.blocks, position), order,
               (_packed(rows, cols), precision, result.evidence, result.mean, result.entropy), [])
     return result
@@ -170,17 +170,17 @@ def nearest_with_offsets(x: np.ndarray, bank: Bank, order: np.ndarray, rows: Axi
                          offsets: np.ndarray, top: int) -> Nearest:
     """For one query x (C, H, W): the candidates with the smallest distance - offsets[s], s (n, H, W) by `position`."""
     lists = Nearest.empty((CHUNKS, *offsets.shape[1:]), top)
-    query = _padded_queries(x[None], rows, cols, np.float64)[0]
+    query = _padded_queries(x[None], rows, cols, bank.lanes, np.float64)[0]
     in_chunks(scan_offsets, (query, bank.blocks, bank.index, position), order, (_packed(rows, cols), offsets),
               _arrays(lists))
     return lists.merged()
 
 
-def _padded_queries(x: np.ndarray, rows: Axis, cols: Axis, dtype) -> np.ndarray:
-    """x (B, C, H, W) -> (B, C, U, V, LANES): padded, and repeated in every lane."""
+def _padded_queries(x: np.ndarray, rows: Axis, cols: Axis, lanes: int, dtype) -> np.ndarray:
+    """x (B, C, H, W) -> (B, C, U, V, lanes): padded, and repeated in every lane."""
     padded = np.where(cols.query_index < 0, 0.0, x[..., cols.query_index])
     padded = np.where(rows.query_index[:, None] < 0, 0.0, padded[..., rows.query_index, :])
-    return np.repeat(padded[..., None].astype(dtype), LANES, axis=-1)
+    return np.repeat(padded[..., None].astype(dtype), lanes, axis=-1)
 
 
 def _packed(rows: Axis, cols: Axis):

@@ -1,7 +1,10 @@
 """Every numerical choice of the kernels, in one place."""
 
 LANES = 16
-"""Images in a block, innermost in memory: one cache line of float32, two of float64."""
+"""Fewest images in a block, innermost in memory: one cache line of float32, two of float64."""
+
+ROW = 256
+"""Numbers in the inner loops over one row of (pixels x images): narrow images go into blocks of more images."""
 
 FASTMATH = {"contract"}
 """The only liberty given to the compiler: a * b + c in one rounding. Sums keep their order, NaN its meaning."""

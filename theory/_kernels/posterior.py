@@ -3,15 +3,15 @@
 import numpy as np
 from numba import njit
 
-from theory._kernels.numerics import HEADROOM, LANES, NEGLIGIBLE
+from theory._kernels.numerics import HEADROOM, NEGLIGIBLE
 from theory._kernels.softmax import add_lanes, raise_peak
 from theory._kernels.window import pad_block, set_limits, sweep
 
 
 @njit(cache=True)
-def _work(V, kh, dtype):
+def _work(V, n, kh, dtype):
     """Row buffers and band of `sweep`."""
-    return np.empty((5, V * LANES), dtype), np.empty((kh, V * LANES), dtype)
+    return np.empty((5, V * n), dtype), np.empty((kh, V * n), dtype)
 
 
 @njit(cache=True)
@@ -58,14 +58,13 @@ def _exceeds(top, peak):
 @njit(cache=True)
 def _no_lists():
     """The lists of `sweep` where nothing is collected."""
-    empty = np.empty((0, 0, LANES))
+    empty = np.empty((0, 0, 1))
     return np.empty(0, np.int64), empty, empty, np.empty((0, 0, 0)), np.empty((0, 0, 0, 3), np.int64)
 
 
 @njit(cache=True)
-def _lane_sums(Cv, Y, X, energetic, dtype):
+def _lane_sums(Cv, Y, X, n, energetic, dtype):
     """The sums of `sweep`: smallest, mass, total, energy (empty unless wanted)."""
-    n = LANES
     return (np.empty((Y, X, n), dtype), np.empty((Y, X, n), dtype), np.empty((Cv, Y, X, n), dtype),
             np.empty((Y if energetic else 0, X, n), dtype))
 
@@ -92,8 +91,8 @@ def scan(queries, blocks, values, index, order, geometry, precision, left_out, p
     collect = keys.shape[3] > 0
     block = np.empty((C, geometry[2].shape[0], V, n), dtype)
     value = np.empty((Cv, values.shape[2], values.shape[3], n), dtype)
-    work = _work(V, geometry[0], dtype)
-    sums = _lane_sums(Cv, Y, X, energies.shape[1] > 0, dtype)
+    work = _work(V, n, geometry[0], dtype)
+    sums = _lane_sums(Cv, Y, X, n, energies.shape[1] > 0, dtype)
     smallest, mass, total, energy = sums
     reference, top = np.empty((Y, X, n), dtype), np.empty((Y, X))
     offset, limit = np.zeros((Y, X, n), dtype), np.empty((Y, X, n), dtype)
@@ -142,8 +141,8 @@ def scan_images(query, blocks, values, index, order, geometry, precision, eviden
     C, _, V, n = query.shape
     _, Cv, Y, X = means.shape
     block, value = np.empty((C, geometry[2].shape[0], V, n)), np.empty((Cv, values.shape[2], values.shape[3], n))
-    work = _work(V, geometry[0], np.float64)
-    sums = _lane_sums(Cv, Y, X, energies.shape[0] > 0, np.float64)
+    work = _work(V, n, geometry[0], np.float64)
+    sums = _lane_sums(Cv, Y, X, n, energies.shape[0] > 0, np.float64)
     smallest, mass, total, energy = sums
     lists = _no_lists()
     for m in order:
@@ -173,8 +172,8 @@ def scan_offsets(query, blocks, index, position, order, geometry, offsets, keys,
     """
     C, _, V, n = query.shape
     Y, X, K = keys.shape
-    block, work = np.empty((C, geometry[2].shape[0], V, n)), _work(V, geometry[0], np.float64)
-    sums = _lane_sums(0, 0, 0, False, np.float64)
+    block, work = np.empty((C, geometry[2].shape[0], V, n)), _work(V, n, geometry[0], np.float64)
+    sums = _lane_sums(0, 0, 0, n, False, np.float64)
     offset, limit, images = np.zeros((Y, X, n)), np.empty((Y, X, n)), np.empty(n, np.int64)
     for m in order:
         pad_block(blocks[m], geometry[2], geometry[3], block)
