@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from compare.atomic import replacing, write_text
+from empirical.atomic import replacing, write_text
 
 
 def short_hash(config: Mapping) -> str:

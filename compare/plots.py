@@ -9,7 +9,7 @@ import matplotlib.style
 import numpy as np
 from matplotlib.figure import Figure
 
-from compare.atomic import replacing
+from empirical.atomic import replacing
 
 STYLE = Path(__file__).parent / "patchmosaic.mplstyle"
 

@@ -13,8 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from compare.atomic import replacing
 from compare.metrics import agreement
+from empirical.atomic import replacing
 
 IMAGE = ("channel", "y", "x")
 VARIABLES = {

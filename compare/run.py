@@ -58,8 +58,8 @@ def _compare(args: Namespace, command: str) -> int:
     resolved = config.resolved()
     folder = RunFolder(args.out or Path("runs") / f"toy-{short_hash(resolved)}", resolved)
     from compare import results, toy_figures
-    from compare.atomic import write_text
     from compare.toy_report import report
+    from empirical.atomic import write_text
 
     path = folder.path / "result.nc"
     if not path.is_file():

@@ -9,7 +9,6 @@ temporary name and renamed.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,6 +17,7 @@ import torch
 from safetensors.torch import load_file, save
 from torch import nn
 
+from empirical.atomic import replacing
 from empirical.networks import ToyCNN
 from empirical.toy_networks import SHIPPED
 
@@ -78,13 +78,6 @@ def load_state(path: Path) -> tuple[dict[str, torch.Tensor], dict]:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write under a temporary name in the same folder, flush to disk, rename: a killed run leaves no half file."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    """Write a binary file whole."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(content)

@@ -40,6 +40,11 @@ class Bank:
         """n, the images in a block."""
         return self.index.shape[1]
 
+    def present(self, order: np.ndarray, left_out: int = -1) -> np.ndarray:
+        """Which lanes of the blocks `order` hold an image, and not the one left out (-1: none is): (blocks, n) bool."""
+        index = self.index[order]
+        return (index >= 0) & (index != left_out)
+
     def order(self, label: int | None = None) -> np.ndarray:
         """The blocks to visit: all, or those of one class; ValueError for a class without images."""
         if label is None:

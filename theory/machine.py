@@ -53,10 +53,7 @@ class ScoreMachine(ABC):
         """
         if isinstance(top, bool) or not isinstance(top, int | np.integer) or not 1 <= top <= 1024:
             raise ValueError(f"top: got {top!r}, want an integer from 1 to 1024")
-        queries = arguments.queries(x, self.image_shape)
-        sigma = arguments.noise_levels(sigma, len(queries))
-        classes = arguments.query_labels(labels, len(queries), self.conditional)
-        options = self._checked(len(queries), **options)
+        queries, sigma, classes, options = self._prepared(x, sigma, labels, options)
         B, C, H, W = queries.shape
         x0, weight, source = np.empty(queries.shape), np.empty((B, H, W, top)), np.empty((B, H, W, top, 3), dtype=int)
         entropies = np.empty((B, 2, H, W))
@@ -76,17 +73,21 @@ class ScoreMachine(ABC):
         return arguments.like((arguments.as_numpy(clean) - x_array) / levels**2, x)
 
     def _answer(self, x, sigma, labels, options, left_out):
-        queries = arguments.queries(x, self.image_shape)
-        sigma = arguments.noise_levels(sigma, len(queries))
-        classes = arguments.query_labels(labels, len(queries), self.conditional)
-        options = self._checked(len(queries), **options)
+        queries, sigma, classes, options = self._prepared(x, sigma, labels, options)
         result = np.empty(queries.shape)
         for chosen, order in self._by_class(classes):
-            if left_out >= 0 and (self._bank.index[order] >= 0).sum() == np.isin(left_out, self._bank.index[order]):
+            if not self._bank.present(order, left_out).any():
                 raise ValueError(f"image: got {left_out}, the only training image there is; want one of several")
             result[chosen] = self._denoise(queries[chosen], sigma[chosen], order, left_out,
                                            **self._restricted(options, chosen))
         return arguments.like(result, x)
+
+    def _prepared(self, x, sigma, labels, options: dict):
+        """The arguments of a call, checked: queries (B, C, H, W) and sigma (B,) float64, classes (B,), options."""
+        queries = arguments.queries(x, self.image_shape)
+        sigma = arguments.noise_levels(sigma, len(queries))
+        classes = arguments.query_labels(labels, len(queries), self.conditional)
+        return queries, sigma, classes, self._checked(len(queries), **options)
 
     def _by_class(self, classes: list[int | None]):
         """For each class asked for: which queries (mask), and the bank's blocks that they draw on."""

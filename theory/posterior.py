@@ -73,17 +73,17 @@ class Nearest:
 
 def merge(parts: list[Posterior]) -> Posterior:
     """The posterior over the union of disjoint candidate sets."""
-    return _merge_stacked(Posterior(*(np.stack([getattr(part, f.name) for part in parts]) for f in fields(Posterior))))
+    return _merge_stacked(_stacked(parts))
 
 
 def merge_nearest(parts: list[Nearest]) -> Nearest:
     """The nearest candidates of the union of disjoint candidate sets."""
-    return Nearest(*(np.stack(arrays) for arrays in zip(*map(_arrays, parts)))).merged()
+    return _stacked(parts).merged()
 
 
 def _merge_stacked(states: Posterior) -> Posterior:
     """The same for states stacked along a first axis, which are used up."""
-    merged = Posterior(*(np.empty(getattr(states, f.name).shape[1:]) for f in fields(Posterior)))
+    merged = Posterior(*(np.empty(array.shape[1:]) for array in _arrays(states)))
     merge_states(*_arrays(states), *_arrays(merged))
     return merged
 
@@ -91,6 +91,11 @@ def _merge_stacked(states: Posterior) -> Posterior:
 def concatenated(records):
     """Posteriors, or Nearest lists, of separate queries as one."""
     return type(records[0])(*(np.concatenate(arrays) for arrays in zip(*map(_arrays, records))))
+
+
+def _stacked(records):
+    """The same along a new first axis."""
+    return type(records[0])(*(np.stack(arrays) for arrays in zip(*map(_arrays, records))))
 
 
 def _arrays(record) -> list[np.ndarray]:
@@ -144,7 +149,7 @@ class ImageEvidence:
 def image_evidence(x: np.ndarray, sigma: float, bank: Bank, order: np.ndarray, rows: Axis, cols: Axis,
                    left_out: int = -1, entropy: bool = False) -> ImageEvidence:
     """The evidence of each training image in the blocks `order` for one query x (C, H, W), without image left_out."""
-    present = (bank.index[order] >= 0) & ((bank.index[order] != left_out) | (left_out < 0))
+    present = bank.present(order, left_out)
     position = np.full(bank.index.shape, -1, dtype=np.int64)
     position[order] = np.where(present, np.cumsum(present).reshape(present.shape) - 1, -1)
     n, (C, H, W) = int(present.sum()), x.shape

@@ -41,9 +41,9 @@ class WienerScore(ScoreMachine):
 
     def _moments_of(self, order: tuple[int, ...], left_out: int):
         """Mean (d,), principal axes (rank, d), their variances after shrinkage, and the variance everywhere else."""
-        blocks, index = self._bank.blocks[list(order)], self._bank.index[list(order)]
-        lanes = np.moveaxis(blocks, -1, 1).reshape(index.size, -1)
-        images = lanes[(index.ravel() >= 0) & ((index.ravel() != left_out) | (left_out < 0))].astype(np.float64)
+        present = self._bank.present(list(order), left_out)
+        lanes = np.moveaxis(self._bank.blocks[list(order)], -1, 1)  # (blocks, n, C, H, W)
+        images = lanes[present].reshape(present.sum(), -1).astype(np.float64)
         N, d = images.shape
         mean = images.mean(axis=0)
         centred = images - mean

@@ -19,8 +19,8 @@ HEADROOM = 60.0
 """Nats by which a candidate may exceed the reference before its block is gone over again: exp(60) fits in float32."""
 
 FLOAT64_PAIRS = 3e7
-"""Pairs of query pixel and candidate, over the whole call, up to which everything is float64: a second's work or so.
-Larger calls compare windows in float32, which is twice as fast."""
+"""Pairs of query pixel and candidate, over the whole call, up to which everything is float64: well under a second's
+work. Larger calls compare windows in float32, twice as many to a vector register."""
 
 FLOAT32_LOGIT = 500.0
 """Largest -logit of a nearest candidate for which float32 distances (relative error about 2e-7) are good to 1e-4;
