@@ -1,8 +1,9 @@
 """Trained networks on disk: NAME.safetensors holds the weights, NAME.json everything else.
 
-The JSON record: `network` (the arguments of ToyCNN), `config` (the whole TrainConfig), `schedule`, `prediction`,
-`data_fingerprint`, `seed`, `step`, `losses` (means over equal stretches of the run), `samples` (what
-`empirical.training.judge` counted), `command`, `versions`, `device`, `threads`, `seconds`. Both files are written to a
+The JSON record: `architecture` (a name of `empirical.networks.NETWORKS`; "toy-cnn" where it is missing), `network` (its
+arguments), `config` (the whole TrainConfig or ImageTrainConfig), `schedule`, `prediction`, `data_fingerprint`, `seed`,
+`step`, `losses` (means over equal stretches of the run), `samples` (`empirical.final_samples`), `command`, `versions`,
+`device`, `processes`, `threads`, `seconds` on the clock and `cpu_seconds` of the processor. Both files are written to a
 temporary name and renamed.
 """
 
@@ -18,7 +19,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from empirical.atomic import replacing
-from empirical.networks import ToyCNN
+from empirical.networks import NETWORKS
 from empirical.toy_networks import SHIPPED
 
 
@@ -36,7 +37,7 @@ def load(path_or_name, device: str = "cpu") -> Checkpoint:
     """
     stem = find(path_or_name)
     metadata = json.loads(stem.with_name(stem.name + ".json").read_text())
-    network = ToyCNN(**metadata["network"])
+    network = NETWORKS[metadata.get("architecture", "toy-cnn")](**metadata["network"])
     try:
         network.load_state_dict(load_file(stem.with_name(stem.name + ".safetensors"), device="cpu"))
     except (RuntimeError, safetensors.SafetensorError) as error:

@@ -1,9 +1,17 @@
-"""What a training run is, in one frozen record; nothing here needs torch."""
+"""What a training run on the toy set is, in one frozen record; nothing here needs torch.
+
+The training loop asks a record for its data, its network, the times of a batch and the learning rate of a step;
+`empirical.image_config` answers the same for images.
+"""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields
 
+import numpy as np
+
+from empirical.datasets import Dataset, load
+from empirical.recipe import cosine_rate, stratified
 from empirical.toy import ToyLayout
 
 
@@ -49,6 +57,29 @@ class TrainConfig:
             raise ValueError(f"window_share: got {self.window_share}, want a share in [0, 1]")
         if not 0 <= self.ema < 1:
             raise ValueError(f"ema: got {self.ema}, want a decay in [0, 1)")
+
+    def load(self, data_dir=None) -> Dataset:
+        """The training set."""
+        return load(self.dataset, data_dir=data_dir, seed=self.data_seed, layout=self.layout, count=self.count)
+
+    def architecture(self, dataset: Dataset) -> tuple[str, dict]:
+        """The network's name among `empirical.networks.NETWORKS`, and its arguments."""
+        return "toy-cnn", dict(channels=dataset.images.shape[1], width=self.width, attention=self.attention,
+                               padding=self.padding)
+
+    def times(self, rng: np.random.Generator) -> np.ndarray:
+        """t of one batch, (batch,): first those in the window, then the others, each stratified."""
+        in_window = round(self.window_share * self.batch)
+        low, high = self.window
+        inside = low + (high - low) * stratified(rng, in_window)
+        return np.concatenate([inside, stratified(rng, self.batch - in_window)])
+
+    def learning_rate(self, step: int) -> float:
+        return cosine_rate(self.lr, step, self.steps)
+
+    def precision(self, device: str) -> str:
+        """Of the forward pass: bfloat16 on a GPU, float32 on the CPU."""
+        return "bfloat16" if device == "cuda" else "float32"
 
     def to_json(self) -> dict:
         return asdict(self)

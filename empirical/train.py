@@ -1,11 +1,14 @@
-"""Train a toy network, or go on with a training that was stopped.
+"""Train a network, or go on with a training that was stopped.
 
   python -m empirical.train --attention learned --seed 1 --out runs/cnn-learned-1
+  python -m empirical.train --dataset fashion-mnist --network resnet --preset small --subset 5000 --out runs/resnet
+  torchrun --standalone --nproc_per_node=4 -m empirical.train --dataset cifar10 --preset paper --out runs/paper
 
-writes runs/cnn-learned-1.safetensors (averaged weights) and runs/cnn-learned-1.json (the whole configuration, the
-loss history, the consistency of its samples). While it runs, runs/cnn-learned-1.resume.safetensors holds its state:
-Ctrl-C, SIGTERM or a kill loses at most the steps since the last one, and the same command goes on from there. The
-defaults are the recipe of the shipped networks, see docs/toy-networks.md.
+The first is a toy network: it writes runs/cnn-learned-1.safetensors (averaged weights) and runs/cnn-learned-1.json (the
+whole configuration, the loss history, the consistency of its samples); its defaults are the recipe of the shipped
+networks, see docs/toy-networks.md. The others are networks for images, see docs/networks.md; a sheet of samples lies
+beside them, runs/resnet.png. While it runs, NAME.resume.safetensors holds its state: Ctrl-C, SIGTERM or a kill loses at
+most the steps since the last one, and the same command goes on from there.
 """
 
 from __future__ import annotations
@@ -19,62 +22,93 @@ from dataclasses import fields
 from pathlib import Path
 
 from empirical.config import TrainConfig
+from empirical.datasets import NAMES
+from empirical.image_config import DTYPES, NETWORKS, PRESETS, ImageTrainConfig
 from empirical.toy import ARRANGEMENTS, FAMILIES, ToyLayout
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line; its defaults are those of TrainConfig and ToyLayout."""
+    """The command line. What is not given is left out: the defaults are TrainConfig's, ToyLayout's or the preset's."""
     parse = argparse.ArgumentParser(
-        prog="python -m empirical.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m empirical.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
     )
     run, layout = TrainConfig(), ToyLayout()
     add = parse.add_argument
     add("--out", type=Path, required=True, metavar="NAME", help="where the result goes, without suffix")
+    add("--dataset", default="toy", metavar="NAME", help=f"one of {', '.join(NAMES)} (default: toy)")
     add("--attention", choices=("none", "top1", "identity", "learned"), default="none", help="rule (default: none)")
-    add("--padding", choices=("zeros", "circular"), default=run.padding, help=f"border (default: {run.padding})")
-    add("--width", type=int, default=run.width, help=f"features a pixel (default: {run.width})")
-    add("--steps", type=int, default=run.steps, help=f"training steps (default: {run.steps})")
-    add("--batch", type=int, default=run.batch, help=f"images a step (default: {run.batch})")
-    add("--lr", type=float, default=run.lr, help=f"peak learning rate (default: {run.lr})")
-    add("--window", type=float, nargs=2, default=run.window, metavar=("FROM", "TO"),
-        help=f"times that are drawn more often (default: {run.window[0]} {run.window[1]})")
-    add("--window-share", type=float, default=run.window_share, metavar="SHARE",
-        help=f"share of a batch with t in the window (default: {run.window_share})")
-    add("--ema", type=float, default=run.ema, metavar="DECAY", help=f"average of the weights (default: {run.ema})")
-    add("--seed", type=int, default=run.seed, help=f"initial weights and batches (default: {run.seed})")
+    add("--padding", choices=("zeros", "circular"), help="border (default: zeros)")
+    add("--width", type=int, help=f"features a pixel (default: toy {run.width}, else the preset's)")
+    add("--steps", type=int, help=f"training steps (default: toy {run.steps}, else the preset's)")
+    add("--batch", type=int, help=f"images a step (default: toy {run.batch}, else the preset's)")
+    add("--lr", type=float, help=f"peak learning rate (default: toy {run.lr}, else the preset's)")
+    add("--ema", type=float, metavar="DECAY", help=f"averages the weights (default: toy {run.ema}, else the preset's)")
+    add("--seed", type=int, help="initial weights and batches (default: 0)")
+    add("--data-seed", type=int, metavar="SEED", help="which images are drawn (default: 0)")
 
-    data = parse.add_argument_group("the toy set")
-    add = data.add_argument
-    add("--count", type=int, default=run.count, help=f"training images drawn (default: {run.count})")
-    add("--data-seed", type=int, default=run.data_seed, metavar="SEED", help=f"their draw (default: {run.data_seed})")
-    add("--pairs", type=int, default=layout.pairs, help=f"pairs an image (default: {layout.pairs})")
-    add("--cell", type=int, default=layout.cell, metavar="PIXELS", help=f"side of a cell (default: {layout.cell})")
-    add("--gap", type=int, default=layout.gap, metavar="PIXELS", help=f"between pairs (default: {layout.gap})")
-    add("--inner-gap", type=int, default=layout.inner_gap, metavar="PIXELS",
-        help=f"between a key and its value (default: {layout.inner_gap})")
-    add("--arrangement", choices=ARRANGEMENTS, default=layout.arrangement, help=f"(default: {layout.arrangement})")
-    add("--family", choices=FAMILIES, default=layout.family, help=f"of maps (default: {layout.family})")
-    add("--held-out-maps", type=float, default=layout.held_out_maps, metavar="SHARE",
-        help="of maps (default: 0)")
-    add("--held-out-keys", type=float, default=layout.held_out_keys, metavar="SHARE",
-        help="of key patterns (default: 0)")
-    add("--held-out-seed", type=int, default=layout.held_out_seed, metavar="SEED",
-        help="which ones (default: 0)")
+    images = parse.add_argument_group("networks for images")
+    add = images.add_argument
+    add("--network", choices=NETWORKS, help="(default: resnet)")
+    add("--preset", choices=PRESETS, help="seconds, 40 minutes of two CPU cores, or Kamb & Ganguli's (default: small)")
+    add("--subset", type=int, metavar="N", help="so many images of the set (default: all)")
+    add("--data-dir", type=Path, metavar="FOLDER", help="where the files are looked for first")
+    add("--conditional", action=argparse.BooleanOptionalAction,
+        help="on the class labels (default: as Kamb & Ganguli, for fashion-mnist and cifar10)")
+    add("--size", type=int, metavar="PIXELS", help="side that images are resized to (default: 32)")
+    add("--depth", type=int, help="convolutions of the ResNet, scales of the UNet (default: the preset's)")
+    add("--decay", type=float, metavar="FACTOR", help="of lr each step (default: half a cosine; paper 0.999965)")
+    add("--dtype", choices=DTYPES, help="of the forward pass (default: float32)")
+
+    toy = parse.add_argument_group("the toy set")
+    add = toy.add_argument
+    add("--window", type=float, nargs=2, metavar=("FROM", "TO"),
+        help=f"times that are drawn more often (default: {run.window[0]} {run.window[1]})")
+    add("--window-share", type=float, metavar="SHARE",
+        help=f"share of a batch with t in the window (default: {run.window_share})")
+    add("--count", type=int, help=f"training images drawn (default: {run.count})")
+    add("--pairs", type=int, help=f"pairs an image (default: {layout.pairs})")
+    add("--cell", type=int, metavar="PIXELS", help=f"side of a cell (default: {layout.cell})")
+    add("--gap", type=int, metavar="PIXELS", help=f"between pairs (default: {layout.gap})")
+    add("--inner-gap", type=int, metavar="PIXELS", help=f"between a key and its value (default: {layout.inner_gap})")
+    add("--arrangement", choices=ARRANGEMENTS, help=f"(default: {layout.arrangement})")
+    add("--family", choices=FAMILIES, help=f"of maps (default: {layout.family})")
+    add("--held-out-maps", type=float, metavar="SHARE", help="of maps (default: 0)")
+    add("--held-out-keys", type=float, metavar="SHARE", help="of key patterns (default: 0)")
+    add("--held-out-seed", type=int, metavar="SEED", help="which ones (default: 0)")
 
     machine = parse.add_argument_group("the machine")
     add = machine.add_argument
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: auto, cuda if there is one)")
-    add("--threads", type=int, default=None, metavar="N", help="CPU threads (default: torch's own choice)")
+    add("--threads", type=int, metavar="N", help="CPU threads (default: torch's own choice)")
     add("--checkpoint-every", type=int, default=1000, metavar="STEPS", help="steps between states (default: 1000)")
+    add("--snapshot-every", type=int, metavar="STEPS",
+        help="keep the network of every so many steps as NAME-STEP (default: only the last)")
     return parse
 
 
-def config_from(args: argparse.Namespace) -> TrainConfig:
-    """The TrainConfig that the parsed arguments describe. ValueError if one of them is out of range."""
-    chosen = vars(args) | {"attention": None if args.attention == "none" else args.attention}
-    layout = ToyLayout(**{f.name: chosen[f.name] for f in fields(ToyLayout)})
-    run = {f.name: chosen[f.name] for f in fields(TrainConfig) if f.name in chosen}
-    return TrainConfig(**run | {"layout": layout, "window": tuple(args.window)})
+OF_THE_MACHINE = ("out", "data_dir", "device", "threads", "checkpoint_every", "snapshot_every")
+
+
+def config_from(args: argparse.Namespace) -> TrainConfig | ImageTrainConfig:
+    """The configuration that the parsed arguments describe. ValueError if one is out of range or out of place."""
+    given = {name: value for name, value in vars(args).items() if name not in OF_THE_MACHINE}
+    given["attention"] = None if args.attention == "none" else args.attention
+    if args.dataset != "toy":
+        _only(given, {f.name for f in fields(ImageTrainConfig)} | {"preset"}, "the toy set")
+        return ImageTrainConfig.preset(given.pop("preset", "small"), **given)
+    of_layout = {f.name for f in fields(ToyLayout)}
+    _only(given, {f.name for f in fields(TrainConfig)} | of_layout, "images")
+    layout = ToyLayout(**{name: value for name, value in given.items() if name in of_layout})
+    run = {name: value for name, value in given.items() if name not in of_layout}
+    if "window" in run:
+        run["window"] = tuple(run["window"])
+    return TrainConfig(**run, layout=layout)
+
+
+def _only(given: dict, known: set[str], other: str) -> None:
+    for name in given.keys() - known:
+        raise ValueError(f"{name}: got {given[name]!r} for {given['dataset']!r}, but it is for {other} only")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -84,18 +118,20 @@ def main(argv: list[str] | None = None) -> int:
     received: list[int] = []
     try:
         config = config_from(args)
-        if args.threads is not None and args.threads < 1:
-            raise ValueError(f"threads: got {args.threads}, want at least 1")
+        threads = getattr(args, "threads", None)
+        if threads is not None and threads < 1:
+            raise ValueError(f"threads: got {threads}, want at least 1")
         import torch  # after the arguments are known to be good: it takes seconds
 
         from empirical.training import Stopped, train
 
-        if args.threads is not None:
-            torch.set_num_threads(args.threads)
+        if threads is not None:
+            torch.set_num_threads(threads)
         previous = {s: signal.signal(s, lambda s, _: received.append(s)) for s in (signal.SIGINT, signal.SIGTERM)}
         try:
             args.out.parent.mkdir(parents=True, exist_ok=True)
-            out = train(config, args.out, device=args.device, checkpoint_every=args.checkpoint_every,
+            out = train(config, args.out, data_dir=getattr(args, "data_dir", None), device=args.device,
+                        checkpoint_every=args.checkpoint_every, snapshot_every=getattr(args, "snapshot_every", None),
                         stop=lambda: bool(received), command=f"python -m empirical.train {shlex.join(argv)}")
         except Stopped as stopped:
             print(f"{stopped} of {config.steps}; the same command goes on from there", file=sys.stderr)
@@ -106,11 +142,19 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"{parser().prog}: error: {error}", file=sys.stderr)
         return 2
-    for row in json.loads(Path(f"{out}.json").read_text())["samples"]:
-        share = {name: f"{row[name] / row['n']:.3f}" for name in ("consistent", "clean", "novel")}
-        print(f"{out}.safetensors  {row['steps']} steps, {row['n']} samples: "
-              + ", ".join(f"{name} {value}" for name, value in share.items()))
+    report(out, json.loads(Path(f"{out}.json").read_text()))
     return 0
+
+
+def report(out: Path, record: dict) -> None:
+    """One line a set of samples."""
+    for row in record["samples"]:
+        if "sheet" in row:
+            said = f"loss {record['losses'][-1]:.4f}, {row['n']} samples on {out.with_name(row['sheet'])}"
+        else:
+            shares = {name: f"{row[name] / row['n']:.3f}" for name in ("consistent", "clean", "novel")}
+            said = f"{row['n']} samples: " + ", ".join(f"{name} {value}" for name, value in shares.items())
+        print(f"{out}.safetensors  {row['steps']} steps, {said}")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import math
 import platform
 import sys
 import time
@@ -18,19 +17,19 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from empirical import checkpoint
-from empirical.adapters import NetworkDenoiser
 from empirical.config import TrainConfig
-from empirical.consistency import clean, consistent, novel
-from empirical.datasets import Dataset, load
-from empirical.networks import ToyCNN
-from theory.schedule import CosineSchedule, ddim
+from empirical.datasets import Dataset
+from empirical.final_samples import final_samples
+from empirical.image_config import ImageTrainConfig
+from empirical.networks import NETWORKS
+from empirical.processes import Processes, processes
+from theory.schedule import CosineSchedule
 
 SCHEDULE = CosineSchedule()
-WARM_UP = 0.05  # share of the steps
 CLIP_NORM = 1.0
 LOSS_POINTS = 100  # entries of the loss history in the JSON
-SAMPLES = 512  # final samples that are judged
-SAMPLE_STEPS = (20, 150)
+
+Config = TrainConfig | ImageTrainConfig
 
 
 class Stopped(Exception):
@@ -41,168 +40,172 @@ class Stopped(Exception):
         self.step = step
 
 
-def train(config: TrainConfig, out, *, device: str = "auto", checkpoint_every: int = 1000, progress: bool | None = None,
-          stop: Callable[[], bool] = lambda: False, command: str | None = None) -> Path:
+def train(config: Config, out, *, data_dir=None, device: str = "auto", checkpoint_every: int = 1000,
+          snapshot_every: int | None = None, progress: bool | None = None, stop: Callable[[], bool] = lambda: False,
+          command: str | None = None) -> Path:
     """Train the network of `config`; returns the path `out`, where OUT.safetensors and OUT.json then lie.
 
     While it runs, OUT.resume.safetensors holds the newest state. Called again with the same config after a kill, the
     run goes on from there, and on the CPU ends with the very bits it would have had. A finished run is left alone.
-    device: "auto" (cuda if there is one), "cpu", "cuda"; on CUDA the forward pass runs in bfloat16 autocast
+    Under torchrun every process computes its share of each batch and the gradients are averaged; process 0 writes.
+    data_dir: where the files of the data set are looked for first
+    device: "auto" (cuda if there is one), "cpu", "cuda"
     checkpoint_every: steps between states on disk        progress: a bar on stderr; None shows it on a terminal only
+    snapshot_every: None, or the steps between networks that are kept as OUT-STEP on the way
     stop: asked after each step; True writes the state and raises Stopped
     command: recorded in the JSON
-    ValueError: `out` belongs to another config, or its folder does not exist.
+    ValueError: `out` belongs to another config or to other data, or its folder does not exist.
     """
     out = Path(out)
     if not out.parent.is_dir():
         raise ValueError(f"out: got {out}, want a name in an existing folder")
-    if checkpoint_every < 1:
-        raise ValueError(f"checkpoint_every: got {checkpoint_every}, want at least 1")
+    for name, steps in (("checkpoint_every", checkpoint_every), ("snapshot_every", snapshot_every)):
+        if steps is not None and steps < 1:
+            raise ValueError(f"{name}: got {steps}, want at least 1")
     if _finished(out, config):
         return out
-    device = _device(device)
-    dataset = load(config.dataset, seed=config.data_seed, layout=config.layout, count=config.count)
-    started = time.monotonic()
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        run = _Run(config, dataset, device)
+    dataset = config.load(data_dir)
+    with processes(device) as group, torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        run = _Run(config, dataset, group, command)
         state_path = out.with_name(out.name + ".resume.safetensors")
         if state_path.is_file():
             run.restore(state_path)
-        hidden = not (sys.stderr.isatty() if progress is None else progress)
+        hidden = group.rank > 0 or not (sys.stderr.isatty() if progress is None else progress)
         with tqdm(total=config.steps, initial=run.step, desc=out.name, disable=hidden, mininterval=0.5) as bar:
             while run.step < config.steps:
                 run.advance()
                 bar.update()
                 if run.step % 50 == 0:
                     bar.set_postfix(loss=f"{np.mean(run.losses[-50:]):.4f}", refresh=False)
-                stopped = run.step < config.steps and stop()
-                if stopped or run.step % checkpoint_every == 0:
-                    run.save(state_path, time.monotonic() - started)
+                if run.step == config.steps:
+                    break
+                stopped = group.any(stop())
+                if group.rank == 0 and (stopped or run.step % checkpoint_every == 0):
+                    run.save(state_path)
+                if group.rank == 0 and snapshot_every is not None and run.step % snapshot_every == 0:
+                    checkpoint.save_network(out.with_name(f"{out.name}-{run.step}"), run.average, run.record())
                 if stopped:
                     raise Stopped(run.step)
-    seconds = run.seconds_before + time.monotonic() - started
-    checkpoint.save_network(out, run.average, _metadata(run, dataset, command, seconds))
-    state_path.unlink(missing_ok=True)
+        if group.rank == 0:
+            record = run.record() | {"samples": final_samples(run.average, dataset, out)}
+            checkpoint.save_network(out, run.average, record)
+            state_path.unlink(missing_ok=True)
+        group.wait()
     return out
 
 
 class _Run:
     """Everything that one step changes: weights, their average, Adam's moments, the losses, the step count."""
 
-    def __init__(self, config: TrainConfig, dataset: Dataset, device: torch.device):
-        self.config, self.device = config, device
+    def __init__(self, config: Config, dataset: Dataset, group: Processes, command: str | None):
+        self.config, self.group, self.command = config, group, command
+        self.fingerprint = dataset.fingerprint
         self.images = torch.from_numpy(dataset.images)
-        self.step, self.losses, self.seconds_before = 0, [], 0.0
+        self.labels = None
+        self.step, self.losses, self.spent = 0, [], {"seconds": 0.0, "cpu_seconds": 0.0}
+        self.clock = _clock()
+        self.share = group.share(config.batch)
         torch.manual_seed(_torch_seed(config.seed, 0))
-        arguments = dict(channels=dataset.images.shape[1], width=config.width, attention=config.attention,
-                         padding=config.padding)
-        self.network = ToyCNN(**arguments).to(device).train()
+        self.architecture, arguments = config.architecture(dataset)
+        if arguments.get("classes"):
+            self.labels = torch.from_numpy(dataset.labels)
+        self.network = NETWORKS[self.architecture](**arguments).to(group.device).train()
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self.together = group.join(self.network)
         self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.lr, fused=True)
 
     def advance(self) -> None:
         """One step of Adam and of the average."""
         self.step += 1
-        phi, t, eps = (part.to(self.device) for part in training_batch(self.config, self.images, self.step))
-        torch.manual_seed(_torch_seed(self.config.seed, self.step))  # of the Gumbel noise of top-1 attention
+        device, config = self.group.device, self.config
+        phi, t, eps, which = (part[self.share].to(device) for part in training_batch(config, self.images, self.step))
+        labels = () if self.labels is None else (self.labels[which.cpu()].to(device),)
+        torch.manual_seed(_torch_seed(config.seed, self.step, self.group.rank))  # of top-1 attention's Gumbel noise
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(self.config, self.step)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            predicted = self.network(phi, t)
+            group["lr"] = config.learning_rate(self.step)
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision(device.type) == "bfloat16"):
+            predicted = self.together(phi, t, *labels)
         loss = F.mse_loss(predicted.float(), eps)
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
         self.optimizer.step()
-        decay = min(self.config.ema, self.step / (self.step + 10))  # a short memory at the start
+        decay = min(config.ema, self.step / (self.step + 10))  # a short memory at the start
         for average, weight in zip(self.average.parameters(), self.network.parameters()):
             average.lerp_(weight.detach(), 1 - decay)
-        self.losses.append(loss.item())
+        self.losses.append(self.group.mean(loss.detach()).item())
 
-    def save(self, path: Path, seconds: float) -> None:
+    def save(self, path: Path) -> None:
         tensors = {"losses": torch.tensor(self.losses, dtype=torch.float64)}
         for (name, weight), (_, average) in zip(self.network.named_parameters(), self.average.named_parameters()):
             tensors |= {f"weight/{name}": weight, f"average/{name}": average}
             tensors |= {f"adam/{name}/{key}": value for key, value in self.optimizer.state[weight].items()}
-        record = {"config": self.config.to_json(), "step": self.step, "seconds": self.seconds_before + seconds}
-        checkpoint.save_state(path, tensors, record)
+        record = {"config": self.config.to_json(), "step": self.step, "data_fingerprint": self.fingerprint}
+        checkpoint.save_state(path, tensors, record | self._spent())
 
     @torch.no_grad()
     def restore(self, path: Path) -> None:
         tensors, record = checkpoint.load_state(path)
         _same_config(record["config"], self.config, path.name)
-        self.step, self.seconds_before = record["step"], record["seconds"]
+        if record["data_fingerprint"] != self.fingerprint:
+            raise ValueError(f"out: {path.name} is from a run on other data, want another name or that data")
+        self.step, self.spent = record["step"], {name: record[name] for name in self.spent}
         self.losses = tensors["losses"].tolist()
         for (name, weight), (_, average) in zip(self.network.named_parameters(), self.average.named_parameters()):
             weight.copy_(tensors[f"weight/{name}"])
             average.copy_(tensors[f"average/{name}"])
             self.optimizer.state[weight] = {
-                key: tensors[f"adam/{name}/{key}"].to(self.device) for key in ("step", "exp_avg", "exp_avg_sq")
+                key: tensors[f"adam/{name}/{key}"].to(self.group.device) for key in ("step", "exp_avg", "exp_avg_sq")
             }
 
+    def record(self) -> dict:
+        """What the JSON beside the weights says."""
+        parts = np.array_split(self.losses, min(LOSS_POINTS, self.step))
+        return {
+            "architecture": self.architecture,
+            "network": self.network.config,
+            "config": self.config.to_json(),
+            "schedule": "CosineSchedule",
+            "prediction": "eps",
+            "data_fingerprint": self.fingerprint,
+            "seed": self.config.seed,
+            "step": self.step,
+            "losses": [round(float(part.mean()), 5) for part in parts],
+            "command": self.command,
+            "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__,
+                         "safetensors": safetensors.__version__},
+            "device": self.group.device.type,
+            "processes": self.group.count,
+            "threads": torch.get_num_threads(),
+        } | {name: round(seconds, 1) for name, seconds in self._spent().items()}
 
-def training_batch(config: TrainConfig, images: torch.Tensor, step: int):
-    """phi_t (B, C, H, W), t (B,), eps (B, C, H, W), float32: a function of (config.seed, step) alone.
+    def _spent(self) -> dict[str, float]:
+        """Wall time and this process's CPU time of the run, earlier parts included."""
+        return {name: self.spent[name] + now - self.clock[name] for name, now in _clock().items()}
 
-    t is stratified: the k-th of m draws from an interval falls into its k-th m-th part, which lowers the variance of
-    the loss over t and leaves its expectation.
-    """
+
+def training_batch(config: Config, images: torch.Tensor, step: int):
+    """phi_t (B, C, H, W), t (B,), eps (B, C, H, W), float32, and which images (B,): a function of (seed, step)."""
     rng = np.random.default_rng([config.seed, step])
-    in_window = round(config.window_share * config.batch)
-    low, high = config.window
-    t = np.concatenate([low + (high - low) * _stratified(rng, in_window), _stratified(rng, config.batch - in_window)])
-    x0 = images[torch.from_numpy(rng.integers(len(images), size=config.batch))]
+    t = config.times(rng)
+    which = torch.from_numpy(rng.integers(len(images), size=config.batch))
+    x0 = images[which]
     eps = torch.from_numpy(rng.standard_normal(x0.shape, dtype=np.float32))
     abar = torch.from_numpy(SCHEDULE.alpha_bar(t))[:, None, None, None]
     phi = abar.sqrt().float() * x0 + (1 - abar).sqrt().float() * eps
-    return phi, torch.from_numpy(t).float(), eps
+    return phi, torch.from_numpy(t).float(), eps, which
 
 
-def learning_rate(config: TrainConfig, step: int) -> float:
-    """lr at step 1, ..., steps: linear warm-up, then half a cosine down to nearly 0."""
-    warm_up = max(1, round(WARM_UP * config.steps))
-    if step <= warm_up:
-        return config.lr * step / warm_up
-    return config.lr * 0.5 * (1 + math.cos(math.pi * (step - warm_up) / (config.steps - warm_up + 1)))
+def _clock() -> dict[str, float]:
+    return {"seconds": time.monotonic(), "cpu_seconds": time.process_time()}
 
 
-def judge(network: nn.Module, dataset: Dataset, steps: int, n: int = SAMPLES, seed: int = 0) -> dict:
-    """How many of n samples of a toy network are consistent, clean, novel, and consistent and novel.
-
-    Sampled by `steps` DDIM steps from noise that is a function of (seed, n) alone.
-    """
-    noise = np.random.default_rng(seed).standard_normal((n, *dataset.images.shape[1:]), dtype=np.float32)
-    images = ddim(NetworkDenoiser(network, SCHEDULE), noise, SCHEDULE, steps=steps)
-    is_consistent, is_novel = consistent(images, dataset.layout), novel(images, dataset.images, dataset.layout)
-    counts = {
-        "consistent": is_consistent,
-        "clean": clean(images, dataset.layout),
-        "novel": is_novel,
-        "consistent_and_novel": is_consistent & is_novel,
-    }
-    return {"steps": steps, "n": n, "seed": seed} | {name: int(flags.sum()) for name, flags in counts.items()}
+def _torch_seed(seed: int, step: int, rank: int = 0) -> int:
+    """A 32-bit seed: torch's CPU generator ignores the upper half of a longer one."""
+    return int(np.random.SeedSequence([seed, step] + [rank] * (rank > 0)).generate_state(1)[0])
 
 
-def _stratified(rng: np.random.Generator, n: int) -> np.ndarray:
-    return (np.arange(n) + rng.random(n)) / max(n, 1)
-
-
-def _torch_seed(seed: int, step: int) -> int:
-    """A 32-bit seed from (seed, step): torch's CPU generator ignores the upper half of a longer one."""
-    return int(np.random.SeedSequence([seed, step]).generate_state(1)[0])
-
-
-def _device(name: str) -> torch.device:
-    if name not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"device: got {name!r}, want auto, cpu or cuda")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device: got 'cuda', but torch sees no CUDA device; want auto or cpu")
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
-
-
-def _finished(out: Path, config: TrainConfig) -> bool:
+def _finished(out: Path, config: Config) -> bool:
     """Whether `out` already holds this run's result. ValueError if it holds another's."""
     try:
         _, metadata = checkpoint.load(out.absolute())
@@ -212,28 +215,8 @@ def _finished(out: Path, config: TrainConfig) -> bool:
     return True
 
 
-def _same_config(record: dict, config: TrainConfig, name: str) -> None:
-    if TrainConfig.from_json(record) != config:
-        found = TrainConfig.from_json(record).to_json()
-        changed = [key for key, value in config.to_json().items() if found[key] != value]
+def _same_config(record: dict, config: Config, name: str) -> None:
+    found = record if record["dataset"] != config.dataset else type(config).from_json(record).to_json()
+    changed = [key for key, value in config.to_json().items() if found.get(key) != value]
+    if changed:
         raise ValueError(f"out: {name} is from a run with other {', '.join(changed)}, want another name or that config")
-
-
-def _metadata(run: _Run, dataset: Dataset, command: str | None, seconds: float) -> dict:
-    return {
-        "network": run.network.config,
-        "config": run.config.to_json(),
-        "schedule": "CosineSchedule",
-        "prediction": "eps",
-        "data_fingerprint": dataset.fingerprint,
-        "seed": run.config.seed,
-        "step": run.step,
-        "losses": [round(float(part.mean()), 5) for part in np.array_split(run.losses, min(LOSS_POINTS, run.step))],
-        "samples": [judge(run.average, dataset, steps) for steps in SAMPLE_STEPS],
-        "command": command,
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__,
-                     "safetensors": safetensors.__version__},
-        "device": run.device.type,
-        "threads": torch.get_num_threads(),
-        "seconds": round(seconds, 1),
-    }

@@ -1,5 +1,9 @@
 """Networks that predict the noise: eps = network(phi_t, t[, label]) with phi_t = sqrt(abar) x0 + sqrt(1 - abar) eps."""
 
+from empirical.networks.resnet import ResNet
 from empirical.networks.toy_cnn import ToyCNN
+from empirical.networks.unet import UNet
 
-__all__ = ["ToyCNN"]
+NETWORKS = {"toy-cnn": ToyCNN, "resnet": ResNet, "unet": UNet}
+
+__all__ = ["NETWORKS", "ResNet", "ToyCNN", "UNet"]

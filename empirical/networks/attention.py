@@ -47,6 +47,48 @@ class LearnedAttention(nn.Module):
         return _similarity(self.query(z), self.key(z)).softmax(dim=-1)
 
 
+RULES = {
+    None: lambda width: None,
+    "top1": lambda width: TopOneAttention(),
+    "identity": lambda width: IdentityAttention(),
+    "learned": LearnedAttention,
+}
+
+
+def attention_rule(name: str | None, width: int) -> nn.Module | None:
+    """The rule of that name for features of `width`; None has none."""
+    if name not in RULES:
+        raise ValueError(f"attention: got {name!r}, want None, 'top1', 'identity' or 'learned'")
+    return RULES[name](width)
+
+
+class SelfAttention(nn.Module):
+    """h_x + V sum_{y != x} alpha_xy h_y over all positions of a feature map h (B, width, H, W).
+
+    V is linear and starts at 0: a network with attention starts as the network without it.
+    """
+
+    def __init__(self, rule: str, width: int):
+        super().__init__()
+        self.rule = attention_rule(rule, width)
+        self.value = nn.Linear(width, width, bias=False)
+        nn.init.zeros_(self.value.weight)
+
+    def forward(self, h: torch.Tensor) -> torch.Tensor:
+        z = _pixels(h)
+        context = self.value(self.rule(z) @ z)
+        return h + context.transpose(1, 2).reshape(h.shape)
+
+    def attention_map(self, h: torch.Tensor) -> torch.Tensor:
+        """alpha (B, H*W, H*W), positions in row-major order."""
+        return self.rule(_pixels(h))
+
+
+def _pixels(h: torch.Tensor) -> torch.Tensor:
+    """(B, d, H, W) -> (B, H*W, d)."""
+    return h.flatten(2).transpose(1, 2)
+
+
 def _similarity(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
     """<q_x, k_y> / sqrt(d), minus infinity at y = x: (B, P, d) twice -> (B, P, P)."""
     if query.shape[1] < 2:

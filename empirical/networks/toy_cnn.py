@@ -6,16 +6,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from empirical.networks.attention import IdentityAttention, LearnedAttention, TopOneAttention
-from empirical.networks.time import TimeEmbedding
-
-ATTENTION = {
-    None: lambda width: None,
-    "top1": lambda width: TopOneAttention(),
-    "identity": lambda width: IdentityAttention(),
-    "learned": LearnedAttention,
-}
-PADDING = ("zeros", "circular")
+from empirical.networks.attention import attention_rule
+from empirical.networks.conditioning import TimeEmbedding, embed
+from empirical.networks.padding import check_padding
 
 
 class ToyCNN(nn.Module):
@@ -40,10 +33,7 @@ class ToyCNN(nn.Module):
     def __init__(self, channels: int = 3, width: int = 96, attention: str | None = None, padding: str = "zeros",
                  classes: int = 0):
         super().__init__()
-        if attention not in ATTENTION:
-            raise ValueError(f"attention: got {attention!r}, want None, 'top1', 'identity' or 'learned'")
-        if padding not in PADDING:
-            raise ValueError(f"padding: got {padding!r}, want one of {', '.join(PADDING)}")
+        check_padding(padding)
         self.config = dict(channels=channels, width=width, attention=attention, padding=padding, classes=classes)
         self.conv1 = nn.Conv2d(channels, width, 3, padding=1, padding_mode=padding)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, padding_mode=padding)
@@ -51,7 +41,7 @@ class ToyCNN(nn.Module):
         self.modulation = nn.Linear(width, 4 * width)
         self.head = nn.Sequential(nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, channels))
         self.label = nn.Embedding(classes, width) if classes else None
-        self.attention = ATTENTION[attention](width)
+        self.attention = attention_rule(attention, width)
         self.value = None
         if attention is not None:
             self.value = nn.Linear(width, width, bias=False)
@@ -66,13 +56,7 @@ class ToyCNN(nn.Module):
 
     def features(self, phi, t, labels=None) -> torch.Tensor:
         """z (B, H*W, width), pixels in row-major order: what a pixel knows of its own 5 x 5 window and of t."""
-        if self.label is None and labels is not None:
-            raise ValueError("labels: got some, want None: this network has no classes")
-        if self.label is not None and labels is None:
-            raise ValueError(f"labels: got None, want one of {self.label.num_embeddings} classes for each image")
-        embedding = self.time(t)
-        if labels is not None:
-            embedding = embedding + self.label(labels)
+        embedding = embed(self.time, self.label, t, labels)
         scale1, shift1, scale2, shift2 = self.modulation(F.silu(embedding))[:, :, None, None].chunk(4, dim=1)
         h = F.silu(self.conv1(phi) * (1 + scale1) + shift1)
         z = self.conv2(h) * (1 + scale2) + shift2

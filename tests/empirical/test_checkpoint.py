@@ -8,9 +8,9 @@ from scipy.stats import binomtest
 from empirical import checkpoint
 from empirical.config import TrainConfig
 from empirical.datasets import load
+from empirical.final_samples import judge
 from empirical.networks import ToyCNN
 from empirical.toy_networks import SEEDS, VARIANTS, recipe, shipped
-from empirical.training import judge
 
 EVERY = [(name, seed) for name in VARIANTS for seed in SEEDS]
 

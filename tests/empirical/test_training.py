@@ -16,8 +16,9 @@ from empirical import checkpoint
 from empirical import train as command
 from empirical.config import TrainConfig
 from empirical.datasets import load
+from empirical.final_samples import judge
 from empirical.toy import ToyLayout
-from empirical.training import Stopped, judge, learning_rate, train, training_batch
+from empirical.training import Stopped, train, training_batch
 from theory.schedule import CosineSchedule
 
 ROOT = Path(__file__).parents[2]
@@ -26,9 +27,8 @@ SMALL = TrainConfig(count=64, width=8, steps=12, batch=16, attention="top1", see
 
 @pytest.fixture(autouse=True)
 def few_samples(monkeypatch):
-    monkeypatch.setattr("empirical.training.SAMPLES", 8)
-    monkeypatch.setattr("empirical.training.SAMPLE_STEPS", (2,))
-    monkeypatch.setattr("empirical.training.judge.__defaults__", (8, 0))
+    monkeypatch.setattr("empirical.final_samples.JUDGED", 8)
+    monkeypatch.setattr("empirical.final_samples.JUDGED_STEPS", (2,))
 
 
 def weights(out):
@@ -58,12 +58,13 @@ def test_batch_is_a_function_of_seed_and_step():
 
 def test_batch_noises_training_images():
     images = torch.from_numpy(load("toy", count=8).images)
-    phi, t, eps = training_batch(replace(SMALL, batch=200), images, 1)
+    phi, t, eps, which = training_batch(replace(SMALL, batch=200), images, 1)
     abar = torch.from_numpy(CosineSchedule().alpha_bar(t.double().numpy())).float()[:, None, None, None]
     some = t < 0.9
     x0 = ((phi - (1 - abar).sqrt() * eps) / abar.sqrt())[some]
     distance = (x0[:, None] - images[None]).abs().amax(dim=(2, 3, 4)).amin(dim=1)
     assert distance.max() < 1e-4
+    torch.testing.assert_close(x0, images[which[some]], atol=1e-4, rtol=0)
     assert eps.mean().abs() < 0.05 and (eps.std() - 1).abs() < 0.05
 
 
@@ -81,7 +82,7 @@ def test_times_have_their_share_in_the_window(share):
 
 def test_learning_rate_warms_up_and_falls_to_almost_nothing():
     config = replace(SMALL, steps=100, lr=1.0)
-    rates = [learning_rate(config, step) for step in range(1, 101)]
+    rates = [config.learning_rate(step) for step in range(1, 101)]
     np.testing.assert_allclose(rates[:5], [0.2, 0.4, 0.6, 0.8, 1.0])
     assert all(a > b for a, b in zip(rates[4:], rates[5:])) and 0 < rates[-1] < 1e-3
     assert rates[52] == pytest.approx(0.5 * (1 + math.cos(math.pi * 48 / 96)), abs=0.01)

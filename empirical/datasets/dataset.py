@@ -1,0 +1,41 @@
+"""What a data set is: images in [-1, 1], labels, and a fingerprint that says exactly which data they were."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from empirical.toy import ToyLayout
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """images float32 (N, C, H, W) in [-1, 1]; labels int64 (N,) or None; classes: what label i is called, or None;
+    layout, of the toy set only."""
+
+    name: str
+    images: np.ndarray
+    labels: np.ndarray | None = None
+    classes: tuple[str, ...] | None = None
+    layout: ToyLayout | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """sha256 over shape, dtype and bytes of the images, then of the labels where there are any."""
+        digest = hashlib.sha256()
+        for array in (self.images, self.labels):
+            if array is not None:
+                digest.update(f"{array.shape} {array.dtype.str} ".encode())
+                digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def subset(self, count: int, seed: int) -> Dataset:
+        """`count` of the images: the first of a permutation by `seed`. ValueError if there are fewer."""
+        if not 1 <= count <= len(self.images):
+            raise ValueError(f"subset: got {count}, want 1 to {len(self.images)}, the images of {self.name}")
+        kept = np.random.default_rng(seed).permutation(len(self.images))[:count]
+        labels = None if self.labels is None else self.labels[kept]
+        return replace(self, images=self.images[kept], labels=labels)

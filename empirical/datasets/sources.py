@@ -1,0 +1,51 @@
+"""Where the files of a data set are looked for: the user's folder, the cache, the system's, then the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import pooch
+
+CACHE = "patchmosaic"
+TIMEOUT = 30  # seconds that a server may be silent
+
+
+class Download(NamedTuple):
+    """Mirrors of one file, tried in turn, and its checksum as pooch writes it, "sha256:..." or "md5:..."."""
+
+    urls: tuple[str, ...]
+    checksum: str
+
+
+def cache_folder() -> Path:
+    """$XDG_CACHE_HOME/patchmosaic, or what the system has for it."""
+    return Path(pooch.os_cache(CACHE))
+
+
+def find(dataset: str, names, data_dir, folders, download: Download | None) -> Path:
+    """The first of `names` that lies in data_dir or the cache, at their top or in one of `folders`; else it is fetched.
+
+    ValueError, if there is none and it cannot be fetched: which file to put where.
+    """
+    tops = [Path(top) for top in (data_dir, cache_folder() / dataset) if top is not None]
+    for folder in [top / below for top in tops for below in ("", *folders)]:
+        for name in names:
+            if (folder / name).is_file():
+                return folder / name
+    if download is None:
+        raise ValueError(f"{dataset}: found no {names[0]}, want it in --data-dir or in {tops[-1]}")
+    return fetch(dataset, names[-1], download)
+
+
+def fetch(dataset: str, name: str, download: Download) -> Path:
+    """Download one file into the cache, checked. ValueError if no mirror gives it."""
+    folder, reasons = cache_folder() / dataset, []
+    for url in download.urls:
+        try:
+            return Path(pooch.retrieve(url, download.checksum, fname=name, path=folder,
+                                       downloader=pooch.HTTPDownloader(timeout=TIMEOUT)))
+        except (OSError, ValueError) as error:  # no network; a wrong checksum
+            reasons.append(f"{url}: {str(error).splitlines()[0]}")
+    raise ValueError(f"{dataset}: found no {name} and could not fetch it, put it into --data-dir or {folder} "
+                     f"({download.checksum}; {'; '.join(reasons)})")

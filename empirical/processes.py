@@ -1,0 +1,70 @@
+"""The processes that train one network together: those that torchrun started, or this one alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+@dataclass(frozen=True)
+class Processes:
+    """rank: this process, 0 to count - 1; process 0 alone writes files        device: where this one computes."""
+
+    rank: int
+    count: int
+    device: torch.device
+
+    def share(self, batch: int) -> slice:
+        """This process's images of a batch. ValueError unless every process gets as many."""
+        if batch % self.count:
+            raise ValueError(f"batch: got {batch} for {self.count} processes, want a multiple of {self.count}")
+        part = batch // self.count
+        return slice(self.rank * part, (self.rank + 1) * part)
+
+    def join(self, network: nn.Module) -> nn.Module:
+        """The network with gradients averaged over the processes."""
+        if self.count == 1:
+            return network
+        return DistributedDataParallel(network, device_ids=[self.device] if self.device.type == "cuda" else None)
+
+    def mean(self, value: torch.Tensor) -> torch.Tensor:
+        """The mean of a number over the processes."""
+        if self.count > 1:
+            distributed.all_reduce(value)
+        return value / self.count
+
+    def any(self, flag: bool) -> bool:
+        """Whether it is set in any process."""
+        return self.mean(torch.tensor(float(flag), device=self.device)).item() > 0
+
+    def wait(self) -> None:
+        """Until all are here."""
+        if self.count > 1:
+            distributed.barrier()
+
+
+@contextmanager
+def processes(device: str) -> Iterator[Processes]:
+    """Join the other processes of this torchrun. device: "auto" (cuda if there is one), "cpu" or "cuda"."""
+    if device not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"device: got {device!r}, want auto, cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device: got 'cuda', but torch sees no CUDA device; want auto or cpu")
+    cuda = device != "cpu" and torch.cuda.is_available()
+    if not distributed.is_torchelastic_launched():
+        yield Processes(0, 1, torch.device("cuda" if cuda else "cpu"))
+        return
+    here = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if cuda else torch.device("cpu")
+    if cuda:
+        torch.cuda.set_device(here)
+    distributed.init_process_group("nccl" if cuda else "gloo")
+    try:
+        yield Processes(distributed.get_rank(), distributed.get_world_size(), here)
+    finally:
+        distributed.destroy_process_group()
