@@ -6,7 +6,7 @@ earlier steps say what decided it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import xarray as xr
@@ -27,12 +27,12 @@ STEP = {"step": ("step", "step of the sampler, 0 = least noise"),
 
 def inspect_machine(machine, phi_1: np.ndarray, schedule: Schedule, steps: int = 20, *,
                     patch_sizes: Sequence[int] | None = None, strengths: Sequence[float] | None = None, labels=None,
-                    top: int = 8) -> xr.Dataset:
+                    top: int = 8, callback: Callable[[], None] | None = None) -> xr.Dataset:
     """The machine's own DDIM trajectory from phi_1, and `attribute` at each of its steps, in one pass.
 
     machine: anything with `attribute` of `theory.machine.ScoreMachine`
     phi_1 (B, C, H, W): VP noise at t = 1; schedule, steps, patch_sizes, strengths, labels: as in `ddim`
-    top: candidates named for each pixel
+    top: candidates named for each pixel; callback(): called after each step
     Returns what `attribute` returns with a first dimension step (0 = least noise), and
     over (step,): t, sigma, patch_size, strength;      over (step, sample, channel, y, x): phi, the VP noisy image;
     over (sample, channel, y, x): drawn, the image at t = 0;
@@ -40,8 +40,14 @@ def inspect_machine(machine, phi_1: np.ndarray, schedule: Schedule, steps: int =
     """
     record = _Record(machine, top)
     phi = []
+
+    def keep(i, t, phi_t, x0):
+        phi.append(phi_t)
+        if callback is not None:
+            callback()
+
     drawn = ddim(record, np.asarray(phi_1), schedule, steps=steps, patch_sizes=patch_sizes, strengths=strengths,
-                 labels=labels, callback=lambda i, t, phi_t, x0: phi.append(phi_t))
+                 labels=labels, callback=keep)
     return _joined(record.found[::-1], phi[::-1], drawn, schedule, patch_sizes, strengths)
 
 

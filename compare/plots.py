@@ -35,6 +35,10 @@ def mosaic(images: np.ndarray, gap: int = 1) -> np.ndarray:
     for r in range(R):
         for s in range(S):
             y, x = gap + r * (H + gap), gap + s * (W + gap)
-            rgb = np.broadcast_to(images[r, s], (3, H, W)).transpose(1, 2, 0)
-            picture[y : y + H, x : x + W] = np.clip(0.5 * (rgb + 1.0), 0.0, 1.0)
+            picture[y : y + H, x : x + W] = rgb(images[r, s])
     return picture
+
+
+def rgb(image: np.ndarray) -> np.ndarray:
+    """An image (C, H, W) in [-1, 1], C = 1 or 3, as matplotlib wants it: (H, W, 3) in [0, 1], clipped."""
+    return np.clip(0.5 * (np.broadcast_to(image, (3, *image.shape[1:])).transpose(1, 2, 0) + 1.0), 0.0, 1.0)

@@ -1,0 +1,103 @@
+"""Show which training patches a sample came from: one HTML page that needs no server and fetches nothing.
+
+  python -m compare.inspect docs/results/toy/result.nc --sample 3 --network cnn-learned --out sample-3.html --png
+
+draws the machine's image again from the sample's noise and writes, pixel by pixel and step by step, the training
+patches that it is made of, beside the network's image from the same noise. --png adds a figure for print.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from compare.command import Parser, run
+
+
+def parser() -> Parser:
+    """The command line."""
+    parse = Parser("compare.inspect", __doc__)
+    add = parse.add_argument
+    add("result", type=Path, metavar="RESULT", help="a result.nc of compare.run")
+    add("--sample", type=int, default=0, metavar="N", help="sample of the result (default: 0)")
+    add("--network", metavar="NAME", help="variant, or variant/seed/steps as in the result (default: the first)")
+    add("--machine", metavar="NAME",
+        help="closed form whose patches are shown (default: the one that is fitted to the network)")
+    add("--top", type=int, default=8, metavar="N", help="patches named for each pixel (default: 8)")
+    add("--left-out", type=int, default=5, metavar="N",
+        help="training images for which the sample without them is computed (default: 5)")
+    add("--out", type=Path, metavar="FILE", help="the page (default: sample-N.html)")
+    add("--png", action="store_true", help="also a figure for print, beside the page")
+    add("--data-dir", type=Path, metavar="FOLDER", help="where real training images are looked for first")
+    return parse
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    args = parser().parse_args(argv)
+    return run(parser().prog, lambda: _inspect(args))
+
+
+def _inspect(args: Namespace) -> int:
+    out = args.out or Path(f"sample-{args.sample}.html")
+    if not out.parent.is_dir():
+        raise ValueError(f"--out: found no folder {out.parent}, want one that exists")
+    if args.left_out < 0:
+        raise ValueError(f"--left-out: got {args.left_out}, want at least 0")
+    from compare import results
+    from compare.inspector.page import page
+    from empirical.atomic import write_text
+
+    result = results.load(args.result)
+    if args.sample not in result.sample.values:
+        raise ValueError(f"--sample: got {args.sample}, want {result.sample.values[0]} to {result.sample.values[-1]}")
+    subject = _subject(args, result.sel(sample=args.sample))
+    write_text(out, page(subject))
+    written = [out]
+    if args.png:
+        from compare.inspector.figure import save
+
+        written.append(save(out.with_suffix(".png"), subject))
+    print("\n".join(map(str, ("Written:", *written))))
+    return 0
+
+
+def _subject(args: Namespace, result):
+    """The sample of the result as a `Subject`: the machine's trajectory drawn and attributed again."""
+    import numpy as np
+    from tqdm import tqdm
+
+    from compare import remake
+    from compare.inspection import inspect_machine
+    from compare.inspector.subject import Subject, last_step_influence
+    from theory import CosineSchedule
+
+    network = remake.network(result, args.network)
+    name = args.machine or remake.default_machine(result, network)
+    training = remake.training_set(result, args.data_dir)
+    machine, patch_sizes, strengths = remake.machine(result, name, training)
+    label = int(result.label) if machine.conditional else None
+    with tqdm(total=result.sizes["step"], desc="steps", disable=None, leave=False) as bar:
+        found = inspect_machine(machine, result.noise.values[None], CosineSchedule(), result.sizes["step"],
+                                patch_sizes=patch_sizes, strengths=strengths, labels=label, top=args.top,
+                                callback=bar.update).isel(sample=0)
+    options = {name: values[0] for name, values in (("patch_size", patch_sizes), ("strength", strengths))
+               if values is not None}
+    if label is not None:
+        options["labels"] = label
+    apart = float(np.abs(found.drawn.values - result.predicted.sel(machine=name).values).max())
+    return Subject(
+        found, training.images, title=f"What sample {args.sample} is made of", machine=name, labels=training.labels,
+        classes=getattr(training, "classes", None), network=network,
+        generated=result.generated.sel(network=network).values,
+        wraps=getattr(machine, "boundary", "zeros") == "circular",
+        left_out=last_step_influence(machine, found, args.left_out, **options) if args.left_out else None,
+        notes=(f"Result: {args.result}, made by {result.attrs['command']}",
+               f"Training set: {training.name}, {len(training.images):,} images, "
+               f"sha256 {training.fingerprint[:16]}",
+               f"Drawn again for this page; the largest difference of a pixel from the result's image is {apart:.1e}."))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""The command end to end on the toy result that the project ships."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from compare import results
+from compare.inspect import main
+
+RESULT = str(Path(__file__).parents[2] / "docs" / "results" / "toy" / "result.nc")
+
+
+def status(argv):
+    try:
+        return main(argv)
+    except SystemExit as exit:
+        return exit.code
+
+
+def test_page_and_figure_of_a_sample(tmp_path, capsys):
+    out = tmp_path / "three.html"
+    assert main([RESULT, "--sample", "3", "--network", "cnn-top1", "--top", "4", "--out", str(out), "--png"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["Written:", str(out), str(tmp_path / "three.png")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["three.html", "three.png"]
+    view = json.loads(out.read_text().split('id="view">')[1].split("</script>")[0])
+    assert view["machine"] == "top1 fitted to cnn-top1" and view["network"] == "cnn-top1/seed0/150"
+    result = results.load(RESULT).sel(sample=3, machine=view["machine"], network=view["network"])
+    assert view["agreement"]["r2"] == pytest.approx(float(result.r2), abs=1e-3)
+    assert view["strength"] == result.strength.values.tolist()
+    assert view["patchSize"] == result.patch_size.values.tolist()
+    assert view["top"] == 4 and sum(one["change"] is not None for one in view["contributors"]) == 5
+    apart = float(view["notes"][2].split()[-1].rstrip("."))
+    assert apart < 1e-4 and np.isfinite(apart)
+
+
+def test_default_machine_and_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main([RESULT, "--machine", "ideal", "--left-out", "0"]) == 0
+    view = json.loads((tmp_path / "sample-0.html").read_text().split('id="view">')[1].split("</script>")[0])
+    assert view["machine"] == "ideal" and set(view["patchSize"]) == {0} and set(view["distinct"]) == {1}
+
+
+@pytest.mark.parametrize("wrong", [
+    [], [RESULT, "--sample", "64"], [RESULT, "--sample", "-1"], [RESULT, "--network", "unet"], ["missing.nc"],
+    [RESULT, "--machine", "els k=9"], [RESULT, "--machine", "wiener"], [RESULT, "--top", "0"],
+    [RESULT, "--left-out", "-1"], [RESULT, "--out", "no/such/folder/page.html"], [RESULT, "--sample", "three"],
+])
+def test_user_errors_take_one_line(wrong, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert status(wrong) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("python -m compare.inspect: error: ") and err.count("\n") == 1 and not out
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_is_quick():
+    script = ("import sys; from compare.inspect import main\n"
+              "try: main(['--help'])\n"
+              "except SystemExit as exit: assert exit.code == 0\n"
+              "heavy = {'torch', 'numba', 'xarray', 'scipy', 'numpy', 'matplotlib', 'tqdm'} & set(sys.modules)\n"
+              "assert not heavy, heavy")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "--sample 3" in done.stdout
