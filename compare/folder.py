@@ -41,17 +41,24 @@ class RunFolder:
             write_text(record, json.dumps(config, indent=1, sort_keys=True) + "\n")
 
     def part(self, name: str, make: Callable[[], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """The arrays of a part: read if it is done, else made and kept. `seconds` sums what the parts took to make."""
-        file = self.path / "parts" / f"{name.replace('/', '-').replace(' ', '-')}.npz"
+        """The arrays of a part: read if it is done, else made and kept. `seconds` sums what the parts took to make.
+
+        What `make` returns may say by an entry "seconds" what it took, where that was more than this sitting.
+        """
+        file = self.part_file(name)
         if not file.is_file():
             started = time.monotonic()
             arrays = make()
             with replacing(file) as temporary:
-                np.savez(temporary, **arrays, seconds=time.monotonic() - started)
+                np.savez(temporary, **{"seconds": time.monotonic() - started, **arrays})
         with np.load(file) as stored:
             arrays = dict(stored)
         self.seconds += float(arrays.pop("seconds"))
         return arrays
+
+    def part_file(self, name: str) -> Path:
+        """Where a part of that name is kept."""
+        return self.path / "parts" / f"{name.replace('/', '-').replace(' ', '-')}.npz"
 
 
 def _read(record: Path) -> dict:

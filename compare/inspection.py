@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import xarray as xr
 
-from compare.calibrate import Trajectory
+from compare.calibration import Trajectory
 from theory.schedule import Schedule, ddim
 
 ATTENDED = 8

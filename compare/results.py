@@ -1,7 +1,7 @@
 """The result of a run: one xarray dataset that holds the images, the numbers made from them and where they came from.
 
 Dimensions machine, network, source (machines, then networks), sample, step, channel, y, x. Images are float32; every
-number can be made again from them.
+number can be made again from them. A study adds what it judges of a sample, over (source, sample), and its fits.
 """
 
 from __future__ import annotations
@@ -26,9 +26,6 @@ VARIABLES = {
     "r2": (("machine", "network", "sample"), "square of the Pearson correlation"),
     "R2": (("machine", "network", "sample"), "coefficient of determination, 1 - SSE / SST of the generated image; "
            "NaN if that is constant"),
-    "consistent": (("source", "sample"), "the sample's key-value pairs fit one map of the family"),
-    "clean": (("source", "sample"), "every cell's mean lies near a palette colour"),
-    "novel": (("source", "sample"), "the sample's colours are those of no training image"),
     "patch_size": (("machine", "step"), "window side k; 0: the whole image"),
     "strength": (("machine", "step"), "attention strength lambda; 0: pixels share no evidence"),
 }
@@ -75,11 +72,12 @@ class Generation(NamedTuple):
 
 
 def build(noise: np.ndarray, predictions: Sequence[Prediction], generations: Sequence[Generation],
-          judge: Callable[[np.ndarray], Mapping[str, np.ndarray]], attrs: Mapping) -> xr.Dataset:
+          judge: Callable[[np.ndarray], Mapping[str, np.ndarray]], judged: Mapping[str, str],
+          attrs: Mapping) -> xr.Dataset:
     """The dataset of a run.
 
-    noise (S, C, H, W). judge: images (S, C, H, W) -> {"consistent", "clean", "novel"}, each (S,) bool.
-    attrs: as from `provenance`. ValueError: what `validate` says of the outcome.
+    noise (S, C, H, W). judge: images (S, C, H, W) -> {name: (S,)}, what is to be said of each image; judged: the
+    long_name of each. attrs: as from `provenance`. ValueError: what `validate` says of the outcome.
     """
     predicted = np.stack([p.images for p in predictions]).astype(np.float32)
     generated = np.stack([g.images for g in generations]).astype(np.float32)
@@ -88,7 +86,6 @@ def build(noise: np.ndarray, predictions: Sequence[Prediction], generations: Seq
     values = {
         "noise": np.asarray(noise, dtype=np.float32), "predicted": predicted, "generated": generated,
         **metrics._asdict(),
-        **{name: np.stack([verdict[name] for verdict in verdicts]) for name in ("consistent", "clean", "novel")},
         "patch_size": np.array([p.patch_sizes for p in predictions], dtype=np.int32),
         "strength": np.array([p.strengths for p in predictions], dtype=np.float64),
     }
@@ -104,14 +101,20 @@ def build(noise: np.ndarray, predictions: Sequence[Prediction], generations: Seq
         "channel": CHANNELS.get(C, [str(c) for c in range(C)]), "y": np.arange(H), "x": np.arange(W),
     }
     dataset = xr.Dataset(
-        {name: (dims, values[name], {"long_name": long_name, "units": "1"})
-         for name, (dims, long_name) in VARIABLES.items()},
-        {name: (dims, labels[name], {"long_name": long_name, "units": units})
+        {name: described(dims, values[name], long_name) for name, (dims, long_name) in VARIABLES.items()}
+        | {name: described(("source", "sample"), np.stack([verdict[name] for verdict in verdicts]), long_name)
+           for name, long_name in judged.items()},
+        {name: described(dims, labels[name], long_name, units)
          for name, (dims, long_name, units) in COORDINATES.items()},
         dict(attrs),
     )
     validate(dataset)
     return dataset
+
+
+def described(dims, values, long_name: str, units: str = "1") -> tuple:
+    """A variable for xarray, with the attributes that every variable of a result carries."""
+    return dims, values, {"long_name": long_name, "units": units}
 
 
 def validate(dataset: xr.Dataset) -> None:
@@ -139,7 +142,8 @@ def validate(dataset: xr.Dataset) -> None:
 def save(dataset: xr.Dataset, path: Path) -> None:
     """Write the dataset as netCDF-4 under a temporary name and rename it: `path` is never half a file."""
     validate(dataset)
-    compressed = {name: {"zlib": True, "complevel": 4} for name in dataset.data_vars if dataset[name].dtype != bool}
+    compressed = {name: {"zlib": True, "complevel": 4, "shuffle": True} for name in dataset.data_vars
+                  if dataset[name].dtype != bool}
     with replacing(Path(path)) as temporary:
         dataset.to_netcdf(temporary, engine="h5netcdf", encoding=compressed)
 

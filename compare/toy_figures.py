@@ -10,11 +10,12 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from compare import toy_summary as summary
+from compare import summary, toy_summary
 from compare.metrics import agreement
+from compare.names import els_fitted
 from compare.plots import mosaic, save_figure
 from compare.published import CHANCE_CONSISTENT, FKTB_CONSISTENT
-from compare.toy_names import attention_fitted, attention_fixed, els_fitted, els_fixed
+from compare.toy_names import attention_fitted, attention_fixed, els_fixed
 
 COLUMNS = 20
 """Samples that are shown side by side."""
@@ -79,12 +80,12 @@ def _consistency(figure: Figure, dataset: xr.Dataset) -> None:
     steps = summary.most_steps(dataset)
     variants, machines = summary.variants_of(dataset), dataset.machine.values.tolist()
     for y, variant in enumerate(variants):
-        _interval(axes, y, summary.variant_rate(dataset, "consistent", variant, steps), "C1")
+        _interval(axes, y, toy_summary.variant_rate(dataset, "consistent", variant, steps), "C1")
         for network in summary.networks_of(dataset, variant, steps):
-            axes.plot(summary.rate(dataset, "consistent", network).estimate, y, "|", color="C1", markersize=6)
+            axes.plot(toy_summary.rate(dataset, "consistent", network).estimate, y, "|", color="C1", markersize=6)
         axes.plot(FKTB_CONSISTENT[variant], y, "D", color="C2", markerfacecolor="none")
     for y, machine in enumerate(machines, start=len(variants)):
-        _interval(axes, y, summary.rate(dataset, "consistent", machine), "C0")
+        _interval(axes, y, toy_summary.rate(dataset, "consistent", machine), "C0")
     axes.axvline(CHANCE_CONSISTENT["one-to-one"], color="0.6", linewidth=0.8, zorder=0)
     axes.plot([], [], "o", color="C1", label=f"network, {steps} steps (ticks: seeds)")
     axes.plot([], [], "o", color="C0", label="closed form")

@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compare.calibrate import Calibration, calibrate_patch_size, calibrate_strength, trajectory
+from compare.calibration import Calibration, calibrate_patch_size, calibrate_strength, trajectory
+from compare.names import els_fitted
 from compare.toy_config import ToyConfig
-from compare.toy_names import ATTENTION_FITTED, ATTENTIONS, attention_fitted, attention_fixed, els_fitted, els_fixed
+from compare.toy_names import ATTENTION_FITTED, ATTENTIONS, attention_fitted, attention_fixed, els_fixed
 from empirical.adapters import NetworkDenoiser
 from theory import AttentionScore, EquivariantLocalScore, IdealScore, LocalScore, WienerScore
 from theory.schedule import Schedule

@@ -9,11 +9,6 @@ ATTENTION_FITTED = {"cnn": "uniform", "cnn-top1": "top1", "cnn-identity": "ident
 own rule, and uniform, which prefers no pixel, where the rule is learned or there is none."""
 
 
-def els_fitted(variant: str) -> str:
-    """Name of the equivariant local machine whose k(t) is fitted to the variant."""
-    return f"els fitted to {variant}"
-
-
 def attention_fitted(variant: str) -> str:
     """Name of the attention machine whose lambda(t) is fitted to the variant, on top of the variant's k(t)."""
     return f"{ATTENTION_FITTED[variant]} fitted to {variant}"
@@ -27,8 +22,3 @@ def els_fixed(patch_size: int) -> str:
 def attention_fixed(attention: str, patch_size: int, strength: float) -> str:
     """Name of the attention machine whose window and strength are stated beforehand."""
     return f"{attention} k={patch_size} lambda={strength:g}"
-
-
-def machines_for(variant: str, machines: list[str]) -> list[str]:
-    """The machines to hold against a variant: those that are fitted to none, and those that are fitted to it."""
-    return [name for name in machines if " fitted to " not in name or name.endswith(f" fitted to {variant}")]

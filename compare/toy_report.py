@@ -7,10 +7,11 @@ import json
 import numpy as np
 import xarray as xr
 
-from compare import toy_summary as summary
+from compare import summary, toy_summary
+from compare.names import els_fitted, machines_for
 from compare.published import CHANCE_CONSISTENT, FKTB_CONSISTENT
 from compare.table import aligned, shown
-from compare.toy_names import ATTENTION_FITTED, attention_fitted, attention_fixed, els_fitted, els_fixed, machines_for
+from compare.toy_names import ATTENTION_FITTED, attention_fitted, attention_fixed, els_fixed
 
 METRICS = ("pearson_r", "r2", "R2")
 
@@ -33,14 +34,14 @@ def _consistency(dataset: xr.Dataset) -> str:
              f"{CHANCE_CONSISTENT['all']:.4f} any function", "", "", "", f"{FKTB_CONSISTENT['random']:.4f}"]]
     for variant in summary.variants_of(dataset):
         for steps in np.unique(dataset.network_steps)[::-1]:
-            seeds = [f"{summary.rate(dataset, 'consistent', network).estimate:.2f}"
+            seeds = [f"{toy_summary.rate(dataset, 'consistent', network).estimate:.2f}"
                      for network in summary.networks_of(dataset, variant, steps)]
-            rates = [shown(summary.variant_rate(dataset, quality, variant, steps))
+            rates = [shown(toy_summary.variant_rate(dataset, quality, variant, steps))
                      for quality in ("consistent", "clean", "novel")]
             rows.append([variant, str(steps), rates[0], " ".join(seeds), *rates[1:],
                          f"{FKTB_CONSISTENT[variant]:.4f}"])
     for machine in dataset.machine.values.tolist():
-        rates = [shown(summary.rate(dataset, quality, machine)) for quality in ("consistent", "clean", "novel")]
+        rates = [shown(toy_summary.rate(dataset, quality, machine)) for quality in ("consistent", "clean", "novel")]
         rows.append([machine, str(dataset.sizes["step"]), rates[0], "", *rates[1:], ""])
     return ("Share of all samples; 95 % intervals: Clopper-Pearson, over several training seeds a bootstrap of noise "
             "samples\n" + aligned(["source", "steps", "consistent", "by seed", "clean", "novel", "Finn et al."], rows))
@@ -104,11 +105,11 @@ def _answer(dataset: xr.Dataset, machine: str, els: str, variant: str, steps: in
         verdict = "draws the very images of"
     elif mean.low > 0.0 or mean.high < 0.0:
         verdict = f"predicts it {'better' if mean.low > 0.0 else 'worse'} than"
-    own = summary.rate(dataset, "consistent", machine)
-    network = summary.variant_rate(dataset, "consistent", variant, steps)
+    own = toy_summary.rate(dataset, "consistent", machine)
+    network = toy_summary.variant_rate(dataset, "consistent", variant, steps)
     inside = "inside" if network.low <= own.estimate <= network.high else "outside"
-    apart = summary.rate_difference(dataset, machine, variant, steps)
-    held, seeds = summary.seeds_holding(dataset, machine, variant, steps)
+    apart = toy_summary.rate_difference(dataset, machine, variant, steps)
+    held, seeds = toy_summary.seeds_holding(dataset, machine, variant, steps)
     return [f"  '{machine}' {verdict} '{els}': r2 difference, mean {shown(mean, '+.3f')}, median "
             f"{shown(median, '+.3f')}",
             f"  its samples are consistent at {shown(own)}, {inside} the network's {shown(network)} "

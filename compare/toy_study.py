@@ -12,11 +12,11 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from compare.calibrate import Calibration
+from compare.calibration import Calibration
 from compare.folder import RunFolder
 from compare.noise import calibration_samples, evaluation_samples, initial_noise
 from compare.provenance import provenance
-from compare.results import Generation, Prediction, build
+from compare.results import Generation, Prediction, build, described
 from compare.toy_config import ToyConfig
 from compare.toy_machines import Fit, ToyMachine, fit, toy_machines
 from compare.toy_names import ATTENTION_FITTED
@@ -29,6 +29,10 @@ from empirical.training import train
 from theory.schedule import CosineSchedule, ddim
 
 SCHEDULE = CosineSchedule()
+
+JUDGED = {"consistent": "the sample's key-value pairs fit one map of the family",
+          "clean": "every cell's mean lies near a palette colour",
+          "novel": "the sample's colours are those of no training image"}
 
 Progress = Callable[[list, str], Iterable]
 """Goes through a list of things to do, showing how far it is and what is being done."""
@@ -69,7 +73,7 @@ def toy_study(config: ToyConfig, folder: RunFolder, *, command: str, progress: P
     attrs = provenance(command=command, config=config.resolved(), seeds=seeds, device=config.device,
                        data_fingerprint=dataset.fingerprint, wall_seconds=folder.seconds)
     attrs["training_images"] = len(dataset.images)
-    result = build(noise, predictions, generations, partial(_judge, dataset), attrs)
+    result = build(noise, predictions, generations, partial(_judge, dataset), JUDGED, attrs)
     return result.assign(_fit_variables(fits)).assign_coords(_fit_coordinates(fits))
 
 
@@ -107,7 +111,7 @@ def _fit(config: ToyConfig, folder: RunFolder, network: ToyNetwork) -> Fit:
         return {f"{name}.{field}": values for name, calibration in fitted._asdict().items()
                 for field, values in calibration._asdict().items()}
 
-    arrays = folder.part(f"fit {network.variant}", make)
+    arrays = folder.part(f"calibration {network.variant}", make)
     return Fit(*(Calibration(*(arrays[f"{name}.{field}"] for field in Calibration._fields)) for name in Fit._fields))
 
 
@@ -134,13 +138,13 @@ def _fit_variables(fits: Mapping[str, Fit]) -> dict[str, tuple]:
     variables = {}
     for name, long_name in FITTED.items():
         calibrations = [getattr(fitted, name) for fitted in fits.values()]
-        variables[f"fitted_{name}"] = (
-            ("fitted_variant", "calibration_sample", "step"), np.stack([c.by_sample for c in calibrations]),
-            {"long_name": f"{long_name} that the calibration sample alone would choose", "units": "1"})
-        variables[f"{name}_cosine"] = (
+        variables[f"fitted_{name}"] = described(
+            ("fitted_variant", "calibration_sample", "step"), np.stack([c.by_draw for c in calibrations]),
+            f"{long_name} that the calibration sample alone would choose")
+        variables[f"{name}_cosine"] = described(
             ("fitted_variant", f"candidate_{name}", "calibration_sample", "step"),
-            np.stack([c.cosine for c in calibrations]),
-            {"long_name": f"cosine similarity of the network's eps and the machine's, by {long_name}", "units": "1"})
+            np.stack([1.0 - c.loss for c in calibrations]),
+            f"cosine similarity of the network's eps and the machine's, by {long_name}")
     return variables
 
 
@@ -148,9 +152,8 @@ def _fit_coordinates(fits: Mapping[str, Fit]) -> dict[str, tuple]:
     some = next(iter(fits.values()))
     labels = {
         "fitted_variant": (list(fits), "variant to which k(t) and lambda(t) are fitted"),
-        "calibration_sample": (calibration_samples(len(some.strength.by_sample)), "index of the calibration sample"),
+        "calibration_sample": (calibration_samples(len(some.strength.by_draw)), "index of the calibration sample"),
         **{f"candidate_{name}": (getattr(some, name).candidates, f"candidate {long_name}")
            for name, long_name in FITTED.items()},
     }
-    return {name: (name, list(values), {"long_name": long_name, "units": "1"})
-            for name, (values, long_name) in labels.items()}
+    return {name: described(name, list(values), long_name) for name, (values, long_name) in labels.items()}

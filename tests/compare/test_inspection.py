@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 
-from compare.calibrate import trajectory
+from compare.calibration import trajectory
 from compare.inspection import distinct_images, inspect_machine, inspect_path, rebuilt, shares
 from tests.compare.fakes import Blur
 from theory import AttentionScore, CosineSchedule, EquivariantLocalScore, IdealScore, WienerScore, ddim

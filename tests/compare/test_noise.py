@@ -3,7 +3,7 @@ import pytest
 import scipy.stats
 from numpy.testing import assert_array_equal
 
-from compare.noise import calibration_samples, evaluation_samples, initial_noise
+from compare.noise import calibration_samples, evaluation_samples, initial_noise, sample_labels
 
 SHAPE = (3, 4, 2)
 
@@ -25,6 +25,15 @@ def test_standard_normal():
     assert scipy.stats.kstest(values, "norm").pvalue > 1e-3
 
 
+def test_labels_depend_on_seed_and_index_alone():
+    whole = sample_labels(5, range(400), [1, 4, 7])
+    assert whole.dtype == np.int64 and whole.shape == (400,)
+    assert_array_equal(sample_labels(5, [6, 1], [1, 4, 7]), whole[[6, 1]])
+    assert not np.array_equal(sample_labels(6, range(400), [1, 4, 7]), whole)
+    counts = [np.sum(whole == label) for label in (1, 4, 7)]
+    assert sum(counts) == 400 and scipy.stats.chisquare(counts).pvalue > 1e-3
+
+
 def test_calibration_never_meets_evaluation():
     assert not set(calibration_samples(64)) & set(evaluation_samples(1_000_000))
 
@@ -33,7 +42,8 @@ def test_calibration_never_meets_evaluation():
     lambda: initial_noise(-1, [0], SHAPE), lambda: initial_noise(0, [-1], SHAPE),
     lambda: initial_noise(0, [0], (3, 0, 2)), lambda: initial_noise(0, [0], (3, 4)),
     lambda: evaluation_samples(0), lambda: evaluation_samples(1_000_001),
-    lambda: calibration_samples(0),
+    lambda: calibration_samples(0), lambda: sample_labels(0, [0], []), lambda: sample_labels(-1, [0], [1]),
+    lambda: sample_labels(0, [-1], [1]),
 ])
 def test_bad_input(call):
     with pytest.raises(ValueError, match="got .*want"):

@@ -17,7 +17,7 @@ ATTRS = dict(command="a command", config={"samples": 4, "nested": {"k": [1, 3]}}
 
 def judge(images):
     bright = images.mean((1, 2, 3)) > 0
-    return {"consistent": bright, "clean": ~bright, "novel": bright}
+    return {"consistent": bright, "mean": images.mean((1, 2, 3))}
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def dataset(rng):
          results.Prediction("els k=3", images(), [3] * 5, [0.1] * 5)],
         [results.Generation("cnn", 0, 20, images()), results.Generation("cnn", 0, 150, images()),
          results.Generation("cnn-learned", 2, 150, images())],
-        judge, provenance(**ATTRS))
+        judge, {"consistent": "brighter than middle gray", "mean": "mean"}, provenance(**ATTRS))
 
 
 def test_round_trip(dataset, tmp_path):
@@ -70,7 +70,7 @@ def test_misaligned_data_are_refused_not_dropped(dataset):
 
 
 @pytest.mark.parametrize("spoil, says", [
-    (lambda d: d.drop_vars("novel"), "no variable novel"),
+    (lambda d: d.drop_vars("R2"), "no variable R2"),
     (lambda d: d.transpose("sample", ...), "want"),
     (lambda d: d.drop_vars("variant"), "no coordinate variant"),
     (lambda d: d.assign_coords(machine=("machine", ["a", "a"], d.machine.attrs)), "names that repeat"),

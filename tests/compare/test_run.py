@@ -140,7 +140,8 @@ def test_other_configuration_in_the_same_folder(finished, capsys):
 
 
 def test_trains_its_own_networks(tmp_path, monkeypatch):
-    monkeypatch.setattr("empirical.training.judge", lambda network, dataset, steps: {"steps": steps})
+    monkeypatch.setattr("empirical.final_samples.JUDGED", 8)
+    monkeypatch.setattr("empirical.final_samples.JUDGED_STEPS", (2,))
     arguments = ["--dataset", "toy", "--quick", "--retrain", "--training-steps", "3", "--variants", "cnn-top1",
                  "--samples", "2", "--steps", "2", "--out", str(tmp_path / "toy")]
     assert main(arguments) == 0

@@ -1,0 +1,13 @@
+"""What machines are called in every dataset, table and figure. The first word is the kind of machine."""
+
+from __future__ import annotations
+
+
+def els_fitted(variant: str) -> str:
+    """Name of the equivariant local machine whose k(t) is fitted to the variant."""
+    return f"els fitted to {variant}"
+
+
+def machines_for(variant: str, machines: list[str]) -> list[str]:
+    """The machines to hold against a variant: those that are fitted to none, and those that are fitted to it."""
+    return [name for name in machines if " fitted to " not in name or name.endswith(f" fitted to {variant}")]

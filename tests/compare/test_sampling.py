@@ -1,0 +1,72 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from compare import sampling
+from compare.folder import RunFolder
+from compare.noise import initial_noise
+from compare.sampling import drawn, in_groups
+from tests.compare.fakes import Blur
+from theory.schedule import CosineSchedule, ddim
+
+SCHEDULE = CosineSchedule()
+NOISE = initial_noise(0, range(5), (1, 6, 7))
+STEPS = 4
+OPTIONS = dict(schedule=SCHEDULE, steps=STEPS, patch_sizes=[1, 3, 5, 3])
+
+
+class Counted(Blur):
+    """Counts its calls, and is killed at the one given."""
+
+    def __init__(self, kill_at=None):
+        super().__init__()
+        self.calls, self.kill_at = 0, kill_at
+
+    def denoise(self, x, sigma, patch_size=None, labels=None, strength=None):
+        self.calls += 1
+        if self.calls == self.kill_at:
+            raise KeyboardInterrupt
+        return super().denoise(x, sigma, patch_size) + (0 if labels is None else labels[:, None, None, None])
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(sampling, "KEEP_EVERY", 0.0)
+    return RunFolder(tmp_path / "run", {})
+
+
+def test_groups_do_not_show(folder):
+    whole = ddim(Blur(), NOISE, **OPTIONS)
+    assert_array_equal(drawn(folder, "a", Blur(), NOISE, groups=[slice(0, 5)], **OPTIONS), whole)
+    assert_array_equal(drawn(folder, "b", Blur(), NOISE, groups=[slice(0, 2), slice(2, 5)], **OPTIONS), whole)
+    assert {path.name for path in (folder.path / "parts").iterdir()} == {"a-0-4.npz", "b-0-1.npz", "b-2-4.npz"}
+    assert in_groups(45) == [slice(0, 20), slice(20, 40), slice(40, 45)]
+
+
+def test_labels_go_with_their_samples(folder):
+    labels = np.arange(5)
+    whole = ddim(Counted(), NOISE, SCHEDULE, STEPS, labels=labels)
+    got = drawn(folder, "a", Counted(), NOISE, SCHEDULE, STEPS, groups=[slice(0, 3), slice(3, 5)], labels=labels)
+    assert_array_equal(got, whole)
+
+
+@pytest.mark.parametrize("kill_at", range(1, 9))
+def test_a_kill_loses_at_most_one_step(folder, kill_at):
+    """Two groups of 4 steps: killed at any of the 8 calls, the rest takes 9 - kill_at calls, and the same bits."""
+    groups = [slice(0, 2), slice(2, 5)]
+    with pytest.raises(KeyboardInterrupt):
+        drawn(folder, "a", Counted(kill_at), NOISE, groups=groups, **OPTIONS)
+    rest = Counted()
+    got = drawn(folder, "a", rest, NOISE, groups=groups, **OPTIONS)
+    assert rest.calls == 9 - kill_at
+    assert_array_equal(got, ddim(Blur(), NOISE, **OPTIONS))
+    assert not [*(folder.path / "parts").glob("*steps*")]
+
+
+def test_time_counts_every_sitting(folder, monkeypatch):
+    clock = iter(np.arange(0.0, 1000.0))
+    monkeypatch.setattr(sampling.time, "monotonic", lambda: next(clock))
+    with pytest.raises(KeyboardInterrupt):
+        drawn(folder, "a", Counted(3), NOISE, groups=[slice(0, 5)], **OPTIONS)
+    drawn(folder, "a", Counted(), NOISE, groups=[slice(0, 5)], **OPTIONS)
+    assert folder.seconds == STEPS
