@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from empirical.datasets.cache import resized
+from empirical.datasets.cifar import CIFAR10
 from empirical.datasets.dataset import Dataset
+from empirical.datasets.folder import CELEBA, FolderSource
 from empirical.datasets.idx import FASHION_MNIST, MNIST
 from empirical.datasets.npz import NpzSource
 from empirical.toy import ToyLayout
@@ -16,8 +17,8 @@ SIZE = 32
 TOY_COUNT = 4096
 SPLITS = ("train", "test")
 
-FILES = {"mnist": MNIST, "fashion-mnist": FASHION_MNIST}
-PATHS = {"npz": NpzSource}
+FILES = {"mnist": MNIST, "fashion-mnist": FASHION_MNIST, "cifar10": CIFAR10, "celeba": CELEBA}
+PATHS = {"folder": FolderSource, "npz": NpzSource}
 NAMES = ("toy", *FILES, *(f"{prefix}:PATH" for prefix in PATHS))
 
 
@@ -41,8 +42,7 @@ def load(name: str, *, data_dir=None, split: str = "train", subset: int | None =
         raise ValueError(f"{next(iter(toy))}: got one for {name!r}, want it for the toy set only")
     else:
         source = _source(name)
-        files = source.files(data_dir, split)
-        raw = resized(name, files, split, size, lambda: source.read(files, split))
+        raw = source.read(source.files(data_dir, split), split, size)
         dataset = Dataset(name, raw.pixels(), raw.labels, raw.classes)
     return dataset if subset is None else dataset.subset(subset, seed)
 

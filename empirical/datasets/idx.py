@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from empirical.datasets.cache import kept
 from empirical.datasets.raw import Raw
 from empirical.datasets.sources import Download, find
 
@@ -38,13 +39,12 @@ class IdxSource:
         return [find(self.name, (name, f"{name}.gz"), data_dir, self.folders, self.downloads[f"{name}.gz"])
                 for name in names]
 
-    def read(self, files: list[Path], split: str) -> Raw:
-        images, labels = (read_idx(file, dimensions) for file, dimensions in zip(files, (3, 1)))
-        if len(images) != len(labels):
-            raise ValueError(f"{files[1].name}: got {len(labels)} labels for {len(images)} images, want one an image")
-        if labels.size and labels.max() >= len(self.classes):
-            raise ValueError(f"{files[1].name}: got label {labels.max()}, want 0 to {len(self.classes) - 1}")
-        return Raw(images[..., None], labels.astype(np.int64), self.classes)
+    def read(self, files: list[Path], split: str, size: int | None) -> Raw:
+        def read():
+            images, labels = (read_idx(file, dimensions) for file, dimensions in zip(files, (3, 1)))
+            return Raw(images[..., None], labels.astype(np.int64), self.classes).resized(size)
+
+        return kept(self.name, files, split, size, read)
 
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:

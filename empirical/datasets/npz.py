@@ -29,10 +29,10 @@ class NpzSource:
                 return [top / self.path]
         raise ValueError(f"npz: found no file {self.path}, want one")
 
-    def read(self, files: list[Path], split: str) -> Raw:
+    def read(self, files: list[Path], split: str, size: int | None) -> Raw:
         try:
-            with np.load(files[0], allow_pickle=False) as arrays:
-                return _raw(dict(arrays), split)
+            with files[0].open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                return _raw(dict(arrays), split).resized(size)
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"{files[0]}: {str(error).splitlines()[0]}") from error
 

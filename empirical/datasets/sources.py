@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,10 +42,10 @@ def find(dataset: str, names, data_dir, folders, download: Download | None) -> P
 def fetch(dataset: str, name: str, download: Download) -> Path:
     """Download one file into the cache, checked. ValueError if no mirror gives it."""
     folder, reasons = cache_folder() / dataset, []
+    downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=TIMEOUT)
     for url in download.urls:
         try:
-            return Path(pooch.retrieve(url, download.checksum, fname=name, path=folder,
-                                       downloader=pooch.HTTPDownloader(timeout=TIMEOUT)))
+            return Path(pooch.retrieve(url, download.checksum, fname=name, path=folder, downloader=downloader))
         except (OSError, ValueError) as error:  # no network; a wrong checksum
             reasons.append(f"{url}: {str(error).splitlines()[0]}")
     raise ValueError(f"{dataset}: found no {name} and could not fetch it, put it into --data-dir or {folder} "

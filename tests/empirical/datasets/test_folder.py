@@ -1,0 +1,124 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from empirical.datasets import load
+
+
+def picture(seed, width=40, height=50, mode="RGB"):
+    channels = {"RGB": (3,), "RGBA": (4,), "L": ()}[mode]
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, *channels), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+def save(path, seed=0, **arguments):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture(seed, **arguments).save(path)
+
+
+def test_a_flat_folder_has_no_labels(tmp_path):
+    for i, name in enumerate(["b.png", "a.jpg", "c.PNG"]):
+        save(tmp_path / name, i)
+    (tmp_path / "notes.txt").write_text("not an image")
+    data = load(f"folder:{tmp_path}")
+    assert data.images.shape == (3, 3, 32, 32) and data.images.dtype == np.float32 and data.labels is None
+    assert data.images.min() >= -1 and data.images.max() <= 1
+
+
+def test_sub_folders_are_classes_in_alphabetical_order(tmp_path):
+    for i, name in enumerate(["dog/1.png", "cat/2.png", "cat/1.png", "eel/1.png"]):
+        save(tmp_path / name, i, width=32, height=32)
+    data = load(f"folder:{tmp_path}")
+    assert data.classes == ("cat", "dog", "eel") and data.labels.tolist() == [0, 0, 1, 2]
+    first = np.asarray(picture(2, 32, 32)).transpose(2, 0, 1)
+    np.testing.assert_array_equal(np.rint((data.images[0] + 1) * 127.5), first)
+
+
+def test_splits_are_folders(tmp_path):
+    save(tmp_path / "train" / "cat" / "1.png")
+    save(tmp_path / "train" / "dog" / "1.png")
+    save(tmp_path / "test" / "1.png")
+    assert load(f"folder:{tmp_path}").classes == ("cat", "dog")
+    assert len(load(f"folder:{tmp_path}", split="test").images) == 1
+
+
+def test_the_central_square_is_resized_with_antialiasing(tmp_path):
+    stripes = np.zeros((64, 128, 3), np.uint8)
+    stripes[::2, 32:96] = 255  # only inside the central square, one pixel wide
+    Image.fromarray(stripes).save(tmp_path / "a.png")
+    image = load(f"folder:{tmp_path}", size=16).images[0]
+    assert image.shape == (3, 16, 16) and np.abs(image).max() < 0.1  # grey: neither black border nor single stripes
+
+
+def test_grey_stays_one_channel_and_colour_wins(tmp_path):
+    save(tmp_path / "a.png", mode="L")
+    assert load(f"folder:{tmp_path}").images.shape == (1, 1, 32, 32)
+    save(tmp_path / "b.png", mode="RGBA")
+    images = load(f"folder:{tmp_path}").images
+    assert images.shape == (2, 3, 32, 32) and (images[0, 0] == images[0, 1]).all()
+
+
+def test_size_none_keeps_them_if_they_are_of_one_size(tmp_path):
+    save(tmp_path / "a.png", width=40, height=50)
+    assert load(f"folder:{tmp_path}", size=None).images.shape == (1, 3, 50, 40)
+    save(tmp_path / "b.png", width=41, height=50)
+    with pytest.raises(ValueError, match="^size: got None for images of 2 sizes, want one"):
+        load(f"folder:{tmp_path}", size=None)
+
+
+@pytest.mark.parametrize("damage", [lambda z: z[:200], lambda z: b"", lambda z: b"not an image"])
+def test_broken_images_are_named(tmp_path, damage):
+    save(tmp_path / "a.png")
+    save(tmp_path / "b.png")
+    (tmp_path / "b.png").write_bytes(damage((tmp_path / "b.png").read_bytes()))
+    with pytest.raises(ValueError, match=r"b\.png: got no image that can be read") as error:
+        load(f"folder:{tmp_path}")
+    assert "\n" not in str(error.value)
+
+
+def test_sixteen_bits_are_refused(tmp_path):
+    Image.fromarray(np.full((8, 8), 40_000, np.uint16)).save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match="a.png: got mode I;16, want 8 bits a channel"):
+        load(f"folder:{tmp_path}")
+
+
+def test_nothing_there(tmp_path):
+    with pytest.raises(ValueError, match="^folder: found no folder nowhere, want one"):
+        load("folder:nowhere")
+    with pytest.raises(ValueError, match="^folder: found no images in .*, want some of .png"):
+        load(f"folder:{tmp_path}")
+    save(tmp_path / "a.png")
+    with pytest.raises(ValueError, match="^folder: found no .*test, want it for the split 'test'"):
+        load(f"folder:{tmp_path}", split="test")
+
+
+# --- CelebA's layout --------------------------------------------------------------------------------------------------
+
+
+def celeba(folder):
+    for i in range(1, 6):
+        save(folder / "img_align_celeba" / f"{i:06}.jpg", i, width=178, height=218)
+    parts = [0, 1, 0, 2, 0]
+    (folder / "list_eval_partition.txt").write_text("".join(f"{i + 1:06}.jpg {p}\n" for i, p in enumerate(parts)))
+
+
+@pytest.mark.parametrize("below", ["", "celeba"])
+def test_celeba(tmp_path, below):
+    celeba(tmp_path / below)
+    train, test = load("celeba", data_dir=tmp_path), load("celeba", data_dir=tmp_path, split="test")
+    assert train.images.shape == (3, 3, 32, 32) and test.images.shape == (1, 3, 32, 32) and train.labels is None
+    face = Image.open(tmp_path / below / "img_align_celeba" / "000004.jpg").crop((0, 20, 178, 198))
+    expected = np.asarray(face.resize((32, 32), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
+    np.testing.assert_array_equal(np.rint((test.images[0] + 1) * 127.5), expected)
+
+
+def test_celeba_says_what_is_missing(tmp_path):
+    with pytest.raises(ValueError, match="^celeba: found no list_eval_partition.txt, want it in --data-dir or in "):
+        load("celeba", data_dir=tmp_path)
+    celeba(tmp_path)
+    (tmp_path / "img_align_celeba" / "000003.jpg").unlink()
+    with pytest.raises(ValueError, match="000003.jpg: got no image"):
+        load("celeba", data_dir=tmp_path)
+    (tmp_path / "list_eval_partition.txt").write_text("nonsense\n")
+    with pytest.raises(ValueError, match="list_eval_partition.txt: got lines other than"):
+        load("celeba", data_dir=tmp_path)
