@@ -17,7 +17,7 @@ CONDITIONAL = ("fashion-mnist", "cifar10")  # where Kamb & Ganguli's networks kn
 
 PRESETS = {
     "tiny": dict(steps=200, batch=16, lr=3e-3, ema=0.98),
-    "small": dict(steps=6_000, batch=32, lr=2e-3, ema=0.998),
+    "small": dict(steps=9_000, batch=16, lr=3e-3, ema=0.998),
     "paper": dict(batch=128, lr=1e-4, decay=0.999965, ema=0.999),
 }
 SIZES = {  # width and depth
@@ -50,9 +50,9 @@ class ImageTrainConfig:
     conditional: bool = False
     width: int = 32
     depth: int = 8
-    steps: int = 6_000
-    batch: int = 32
-    lr: float = 2e-3
+    steps: int = 9_000
+    batch: int = 16
+    lr: float = 3e-3
     decay: float | None = None
     ema: float = 0.998
     dtype: str = "float32"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -49,22 +48,22 @@ class Processes:
             distributed.barrier()
 
 
-@contextmanager
-def processes(device: str) -> Iterator[Processes]:
-    """Join the other processes of this torchrun. device: "auto" (cuda if there is one), "cpu" or "cuda"."""
+def processes(device: str) -> Processes:
+    """This process among the others of its torchrun. device: "auto" (cuda if there is one), "cpu" or "cuda".
+
+    The connection between them is made once and lasts until the process ends.
+    """
     if device not in ("auto", "cpu", "cuda"):
         raise ValueError(f"device: got {device!r}, want auto, cpu or cuda")
     if device == "cuda" and not torch.cuda.is_available():
         raise ValueError("device: got 'cuda', but torch sees no CUDA device; want auto or cpu")
     cuda = device != "cpu" and torch.cuda.is_available()
     if not distributed.is_torchelastic_launched():
-        yield Processes(0, 1, torch.device("cuda" if cuda else "cpu"))
-        return
+        return Processes(0, 1, torch.device("cuda" if cuda else "cpu"))
     here = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if cuda else torch.device("cpu")
     if cuda:
         torch.cuda.set_device(here)
-    distributed.init_process_group("nccl" if cuda else "gloo")
-    try:
-        yield Processes(distributed.get_rank(), distributed.get_world_size(), here)
-    finally:
-        distributed.destroy_process_group()
+    if not distributed.is_initialized():
+        distributed.init_process_group("nccl" if cuda else "gloo")
+        atexit.register(distributed.destroy_process_group)
+    return Processes(distributed.get_rank(), distributed.get_world_size(), here)

@@ -65,7 +65,8 @@ def train(config: Config, out, *, data_dir=None, device: str = "auto", checkpoin
     if _finished(out, config):
         return out
     dataset = config.load(data_dir)
-    with processes(device) as group, torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+    group = processes(device)
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         run = _Run(config, dataset, group, command)
         state_path = out.with_name(out.name + ".resume.safetensors")
         if state_path.is_file():
@@ -85,6 +86,7 @@ def train(config: Config, out, *, data_dir=None, device: str = "auto", checkpoin
                 if group.rank == 0 and snapshot_every is not None and run.step % snapshot_every == 0:
                     checkpoint.save_network(out.with_name(f"{out.name}-{run.step}"), run.average, run.record())
                 if stopped:
+                    group.wait()
                     raise Stopped(run.step)
         if group.rank == 0:
             record = run.record() | {"samples": final_samples(run.average, dataset, out)}
