@@ -37,7 +37,10 @@ def load(path_or_name, device: str = "cpu") -> Checkpoint:
     """
     stem = find(path_or_name)
     metadata = json.loads(stem.with_name(stem.name + ".json").read_text())
-    network = NETWORKS[metadata.get("architecture", "toy-cnn")](**metadata["network"])
+    architecture = metadata.get("architecture", "toy-cnn")
+    if architecture not in NETWORKS:
+        raise ValueError(f"checkpoint: {stem.name}.json has architecture {architecture!r}, want {', '.join(NETWORKS)}")
+    network = NETWORKS[architecture](**metadata["network"])
     try:
         network.load_state_dict(load_file(stem.with_name(stem.name + ".safetensors"), device="cpu"))
     except (RuntimeError, safetensors.SafetensorError) as error:

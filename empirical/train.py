@@ -82,12 +82,11 @@ def parser() -> argparse.ArgumentParser:
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="(default: auto, cuda if there is one)")
     add("--threads", type=int, metavar="N", help="CPU threads (default: torch's own choice)")
     add("--checkpoint-every", type=int, default=1000, metavar="STEPS", help="steps between states (default: 1000)")
-    add("--snapshot-every", type=int, metavar="STEPS",
-        help="keep the network of every so many steps as NAME-STEP (default: only the last)")
+    add("--snapshots", type=int, nargs="+", default=(), metavar="STEP", help="keep these steps' networks as NAME-STEP")
     return parse
 
 
-OF_THE_MACHINE = ("out", "data_dir", "device", "threads", "checkpoint_every", "snapshot_every")
+OF_THE_MACHINE = ("out", "data_dir", "device", "threads", "checkpoint_every", "snapshots")
 
 
 def config_from(args: argparse.Namespace) -> TrainConfig | ImageTrainConfig:
@@ -131,7 +130,7 @@ def main(argv: list[str] | None = None) -> int:
         try:
             args.out.parent.mkdir(parents=True, exist_ok=True)
             out = train(config, args.out, data_dir=getattr(args, "data_dir", None), device=args.device,
-                        checkpoint_every=args.checkpoint_every, snapshot_every=getattr(args, "snapshot_every", None),
+                        checkpoint_every=args.checkpoint_every, snapshots=args.snapshots,
                         stop=lambda: bool(received), command=f"python -m empirical.train {shlex.join(argv)}")
         except Stopped as stopped:
             print(f"{stopped} of {config.steps}; the same command goes on from there", file=sys.stderr)

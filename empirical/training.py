@@ -6,7 +6,7 @@ import copy
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +41,7 @@ class Stopped(Exception):
 
 
 def train(config: Config, out, *, data_dir=None, device: str = "auto", checkpoint_every: int = 1000,
-          snapshot_every: int | None = None, progress: bool | None = None, stop: Callable[[], bool] = lambda: False,
+          snapshots: Collection[int] = (), progress: bool | None = None, stop: Callable[[], bool] = lambda: False,
           command: str | None = None) -> Path:
     """Train the network of `config`; returns the path `out`, where OUT.safetensors and OUT.json then lie.
 
@@ -51,7 +51,7 @@ def train(config: Config, out, *, data_dir=None, device: str = "auto", checkpoin
     data_dir: where the files of the data set are looked for first
     device: "auto" (cuda if there is one), "cpu", "cuda"
     checkpoint_every: steps between states on disk        progress: a bar on stderr; None shows it on a terminal only
-    snapshot_every: None, or the steps between networks that are kept as OUT-STEP on the way
+    snapshots: steps whose networks are kept on the way, as OUT-STEP
     stop: asked after each step; True writes the state and raises Stopped
     command: recorded in the JSON
     ValueError: `out` belongs to another config or to other data, or its folder does not exist.
@@ -59,9 +59,11 @@ def train(config: Config, out, *, data_dir=None, device: str = "auto", checkpoin
     out = Path(out)
     if not out.parent.is_dir():
         raise ValueError(f"out: got {out}, want a name in an existing folder")
-    for name, steps in (("checkpoint_every", checkpoint_every), ("snapshot_every", snapshot_every)):
-        if steps is not None and steps < 1:
-            raise ValueError(f"{name}: got {steps}, want at least 1")
+    if checkpoint_every < 1:
+        raise ValueError(f"checkpoint_every: got {checkpoint_every}, want at least 1")
+    beyond = [step for step in snapshots if not 1 <= step < config.steps]
+    if beyond:
+        raise ValueError(f"snapshots: got {beyond[0]}, want steps 1 to {config.steps - 1}")
     if _finished(out, config):
         return out
     dataset = config.load(data_dir)
@@ -83,7 +85,7 @@ def train(config: Config, out, *, data_dir=None, device: str = "auto", checkpoin
                 stopped = group.any(stop())
                 if group.rank == 0 and (stopped or run.step % checkpoint_every == 0):
                     run.save(state_path)
-                if group.rank == 0 and snapshot_every is not None and run.step % snapshot_every == 0:
+                if group.rank == 0 and run.step in snapshots:
                     checkpoint.save_network(out.with_name(f"{out.name}-{run.step}"), run.average, run.record())
                 if stopped:
                     group.wait()

@@ -9,7 +9,7 @@ from empirical import checkpoint
 from empirical.config import TrainConfig
 from empirical.datasets import load
 from empirical.final_samples import judge
-from empirical.networks import ToyCNN
+from empirical.networks import ResNet, ToyCNN, UNet
 from empirical.toy_networks import SEEDS, VARIANTS, recipe, shipped
 
 EVERY = [(name, seed) for name in VARIANTS for seed in SEEDS]
@@ -23,6 +23,22 @@ def test_what_is_saved_is_loaded(tmp_path):
         loaded, metadata = checkpoint.load(tmp_path / name)
         assert metadata["note"] == "here" and not loaded.training
         assert torch.equal(loaded(phi, t), network(phi, t))
+
+
+@pytest.mark.parametrize("architecture, network", [
+    ("resnet", ResNet(channels=3, width=4, depth=3, classes=2, attention="learned")),
+    ("unet", UNet(channels=3, widths=(4, 8), classes=2, padding="circular", attention="identity")),
+])
+def test_networks_for_images_are_loaded_too(tmp_path, architecture, network):
+    record = {"architecture": architecture, "network": network.config}
+    checkpoint.save_network(tmp_path / "net", network, record)
+    loaded, metadata = checkpoint.load(tmp_path / "net")
+    phi, t, labels = torch.randn(2, 3, 4, 6), torch.rand(2), torch.tensor([1, 0])
+    assert metadata["network"] == json.loads(json.dumps(network.config))
+    assert torch.equal(loaded(phi, t, labels), network.eval()(phi, t, labels))
+    checkpoint.save_network(tmp_path / "net", network, record | {"architecture": "vit"})
+    with pytest.raises(ValueError, match="^checkpoint: net.json has architecture 'vit', want toy-cnn, resnet, unet"):
+        checkpoint.load(tmp_path / "net")
 
 
 def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):

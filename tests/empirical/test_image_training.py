@@ -110,14 +110,15 @@ def test_the_sheet_of_colour_images_is_in_colour(tmp_path):
 
 
 def test_snapshots_are_networks_on_the_way(tmp_path, data):
-    train(config(data), tmp_path / "net", snapshot_every=3)
+    train(config(data), tmp_path / "net", snapshots=(3, 6))
     for step in (3, 6):
         _, record = checkpoint.load(tmp_path / f"net-{step}")
         assert record["step"] == step and "samples" not in record
     assert not same(weights(tmp_path / "net-3"), weights(tmp_path / "net-6"))
     assert not (tmp_path / "net-8.json").exists()
-    with pytest.raises(ValueError, match="^snapshot_every: got 0, want at least 1"):
-        train(config(data), tmp_path / "other", snapshot_every=0)
+    for step in (0, 8):
+        with pytest.raises(ValueError, match=f"^snapshots: got {step}, want steps 1 to 7"):
+            train(config(data), tmp_path / "other", snapshots=[step])
 
 
 def test_batches_carry_the_labels_of_their_images(data):
