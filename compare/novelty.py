@@ -1,0 +1,163 @@
+"""Is a sample a copy of a training image, or a mosaic of which? For samples of any origin.
+
+  python -m compare.novelty samples/ --train fashion-mnist --subset 5000 --out runs/novelty
+
+SAMPLES: a folder of images, one image, or an .npz of them. --train: a folder, an .npz, or a data set by name. Writes
+novelty.csv (a row a sample), novelty.nc (the same with the source of every pixel) and contact-sheet.png. A copy lies
+nearer to a training image than images do that are none, at the stated level: by default the training images
+themselves, each left out of the training set in turn (exactly, in closed form), or those of --held-out.
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from compare.command import Parser, run
+
+AT_ONCE = 16
+"""Images of a part: what a killed run loses at most."""
+
+
+def parser() -> Parser:
+    """The command line."""
+    parse = Parser("compare.novelty", __doc__)
+    add = parse.add_argument
+    add("samples", metavar="SAMPLES", help="folder of images, one image, or .npz")
+    add("--train", required=True, metavar="SET", help="training images: a folder, an .npz, or a data set by name")
+    add("--held-out", metavar="SET",
+        help="images that are no copies; of a data set by name its test split (default: training images left out)")
+    add("--null", type=int, default=200, metavar="N", help="so many of them (default: 200)")
+    add("--level", type=float, default=0.005, help="chance of calling a held-out image a copy (default: 0.005)")
+    add("--sigma", type=float, default=0.1, help="noise level of the question, in units of [-1, 1] (default: 0.1)")
+    add("--machine", choices=("local", "els"), default="local",
+        help="patches from the same place, or from every place, which takes far longer (default: local)")
+    add("--patch-size", type=int, default=5, metavar="K", help="side of the patches (default: 5)")
+    add("--boundary", choices=("zeros", "circular"), default="zeros", help="of the windows (default: zeros)")
+    add("--size", type=int, default=32, metavar="N", help="all images become N x N (default: 32); 0 leaves them")
+    add("--subset", type=int, metavar="N", help="so many of the training images, drawn by --seed (default: all)")
+    add("--seed", type=int, default=0, help="of the draws (default: 0)")
+    add("--data-dir", type=Path, metavar="FOLDER", help="where data sets are looked for first")
+    add("--out", type=Path, default=Path("novelty"), metavar="FOLDER", help="run folder (default: novelty)")
+    return parse
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; returns its exit status."""
+    argv = sys.argv[1:] if argv is None else argv
+    args = parser().parse_args(argv)
+    return run(parser().prog, lambda: _novelty(args, f"{parser().prog} {shlex.join(argv)}"))
+
+
+def _novelty(args: Namespace, command: str) -> int:
+    if not 0.0 < args.level < 1.0:
+        raise ValueError(f"--level: got {args.level:g}, want a number between 0 and 1")
+    if not args.sigma > 0.0:
+        raise ValueError(f"--sigma: got {args.sigma:g}, want a number above 0")
+    from compare.nearness import smallest_null
+
+    if args.null < smallest_null(args.level):
+        raise ValueError(f"--null: got {args.null}, want at least {smallest_null(args.level)} at level {args.level:g}")
+    import numpy as np
+
+    from compare import novelty_report
+    from compare.folder import RunFolder
+    from compare.nearness import nearness
+    from empirical.atomic import replacing, write_text
+    from theory import EquivariantLocalScore, IdealScore, LocalScore
+
+    options = {"data_dir": args.data_dir, "size": args.size or None}
+    training = _load(args.train, subset=args.subset, seed=args.seed, **options)
+    samples = _load(args.samples, **options)
+    held_out = None
+    if args.held_out is not None:
+        split = "train" if _is_path(args.held_out) else "test"
+        held_out = _load(args.held_out, split=split, subset=args.null, seed=args.seed, **options)
+    for name, other in (("samples", samples), ("held-out", held_out)):
+        if other is not None and other.images.shape[1:] != training.images.shape[1:]:
+            raise ValueError(f"--{name}: got images of {other.images.shape[1:]}, want {training.images.shape[1:]} like "
+                             "the training images (--size)")
+    if held_out is None and args.null > len(training.images):
+        raise ValueError(f"--null: got {args.null} of {len(training.images)} training images, want fewer or --held-out")
+    whole = IdealScore(training.images)
+    kind = {"local": LocalScore, "els": EquivariantLocalScore}[args.machine]
+    patches = kind(training.images, args.patch_size, args.boundary)
+    settings = {name: getattr(args, name) for name in ("null", "sigma", "machine", "patch_size", "boundary", "seed")}
+    folder = RunFolder(args.out, {**settings, "samples": samples.fingerprint, "train": training.fingerprint,
+                                  "held_out": held_out and held_out.fingerprint})
+    left_out = np.random.default_rng(args.seed).permutation(len(training.images))[: args.null]
+    null = _null(folder, whole, patches, training.images, left_out, held_out, args.sigma)
+    found = _sources(folder, whole, patches, samples.images, args.sigma)
+    dataset = nearness(samples.images, found, *null, args.level).assign_attrs(
+        command=command, level=args.level, **settings, samples=samples.fingerprint, train=training.fingerprint,
+        training_images=len(training.images))
+    table, netcdf, sheet = (args.out / name for name in ("novelty.csv", "novelty.nc", "contact-sheet.png"))
+    write_text(table, novelty_report.table(dataset, training))
+    with replacing(netcdf) as temporary:
+        dataset.to_netcdf(temporary, engine="h5netcdf")
+    novelty_report.contact_sheet(sheet, dataset, training)
+    print(novelty_report.summary(dataset))
+    print("\n".join(map(str, ("Written:", table, netcdf, sheet))))
+    return 0
+
+
+def _load(name: str, **options):
+    """A data set by name, or from a path: a folder or image, or an .npz."""
+    from empirical.datasets import load
+
+    path = Path(name)
+    if path.suffix == ".npz":
+        name = f"npz:{path}"
+    elif path.exists():
+        name = f"folder:{path}"
+    return load(name, **options)
+
+
+def _is_path(name: str) -> bool:
+    return Path(name).exists() or name.startswith(("folder:", "npz:"))
+
+
+def _null(folder, whole, patches, images, left_out, held_out, sigma):
+    """copy_error and mosaic_error of the null images, each (n,)."""
+    import numpy as np
+
+    from compare.nearness import errors, left_out_errors
+
+    def part(chosen) -> dict:
+        if held_out is None:
+            measure = lambda machine: left_out_errors(machine, images, left_out[chosen], sigma)
+        else:
+            measure = lambda machine: errors(machine, held_out.images[chosen], sigma)
+        return {"copy": measure(whole), "mosaic": measure(patches)}
+
+    parts = [folder.part(f"null {chosen[0]}", lambda chosen=chosen: part(chosen))
+             for chosen in _progress(len(left_out if held_out is None else held_out.images), "held-out images")]
+    return [np.concatenate([one[name] for one in parts]) for name in ("copy", "mosaic")]
+
+
+def _sources(folder, whole, patches, x, sigma) -> dict:
+    import numpy as np
+
+    from compare.nearness import sources
+
+    parts = [folder.part(f"samples {chosen[0]}", lambda chosen=chosen: sources(whole, patches, x[chosen], sigma))
+             for chosen in _progress(len(x), "samples")]
+    return {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}
+
+
+def _progress(count: int, what: str):
+    """Indices 0, ..., count - 1 in parts, with a progress bar."""
+    import numpy as np
+    from tqdm import tqdm
+
+    parts = [np.arange(start, min(start + AT_ONCE, count)) for start in range(0, count, AT_ONCE)]
+    with tqdm(total=count, desc=what, disable=None, leave=False) as bar:
+        for part in parts:
+            yield part
+            bar.update(len(part))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

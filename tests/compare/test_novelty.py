@@ -1,0 +1,109 @@
+"""The command end to end, on folders and files of small images."""
+
+import csv
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import xarray as xr
+from PIL import Image
+
+import compare.folder
+from compare.novelty import main
+from tests.compare.test_nearness import smooth
+
+
+def bytes_of(images):
+    return np.round((images + 1.0) * 127.5).astype(np.uint8).transpose(0, 2, 3, 1)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """train.npz (40 images of 2 classes), samples/ (image 3, halves of 5 and 6, noise) and held.npz."""
+    top = tmp_path_factory.mktemp("files")
+    rng = np.random.default_rng(5)
+    training = bytes_of(smooth(rng, 40))
+    np.savez(top / "train.npz", x=training, y=np.arange(40) % 2, classes=["even", "odd"])
+    np.savez(top / "held.npz", x=bytes_of(smooth(rng, 30)))
+    halves = training[5].copy()
+    halves[:, 6:] = training[6, :, 6:]
+    (top / "samples").mkdir()
+    for name, image in (("a", training[3]), ("b", halves), ("c", rng.integers(0, 255, (12, 12, 1), dtype=np.uint8))):
+        Image.fromarray(image[..., 0]).save(top / "samples" / f"{name}.png")
+    return top
+
+
+def arguments(files, out, *more):
+    return [str(files / "samples"), "--train", str(files / "train.npz"), "--size", "0", "--level", "0.05",
+            "--null", "25", "--patch-size", "3", "--out", str(out), *more]
+
+
+def status(argv):
+    try:
+        return main(argv)
+    except SystemExit as exit:
+        return exit.code
+
+
+@pytest.mark.parametrize("held_out", [False, True])
+@pytest.mark.parametrize("machine", ["local", "els"])
+def test_says_what_each_sample_is(files, tmp_path, capsys, held_out, machine, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    more = ["--held-out", str(files / "held.npz")] if held_out else []
+    assert main(arguments(files, tmp_path / "out", "--machine", machine, *more)) == 0
+    rows = list(csv.DictReader((tmp_path / "out" / "novelty.csv").read_text().splitlines()))
+    assert [row["verdict"] for row in rows] == ["copy", "mosaic", "neither"]
+    assert rows[0]["nearest_image"] == "3" and rows[0]["nearest_class"] == "odd"
+    assert {rows[1]["image_1"], rows[1]["image_2"]} == {"5", "6"}
+    with xr.open_dataset(tmp_path / "out" / "novelty.nc", engine="h5netcdf") as found:
+        assert found.verdict.values.tolist() == ["copy", "mosaic", "neither"]
+        assert found.sizes["held_out"] == 25 and found.attrs["machine"] == machine
+        assert found.attrs["command"].startswith("python -m compare.novelty ")
+        assert all({"long_name", "units"} <= set(found[name].attrs) for name in found.variables)
+    assert (tmp_path / "out" / "contact-sheet.png").read_bytes().startswith(b"\x89PNG")
+    out = capsys.readouterr().out
+    assert out.startswith("3 samples, 40 training images, level 0.05 against 25 held-out images\ncopy        1  0.333 ")
+
+
+def test_takes_up_what_is_done(files, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert main(arguments(files, tmp_path / "out")) == 0
+    before = (tmp_path / "out" / "novelty.csv").read_text()
+    (tmp_path / "out" / "novelty.csv").unlink()
+    part, made = compare.folder.RunFolder.part, []
+    monkeypatch.setattr(compare.folder.RunFolder, "part",
+                        lambda self, name, make: part(self, name, lambda: made.append(name) or make()))
+    (tmp_path / "out" / "parts" / "null-16.npz").unlink()
+    assert main(arguments(files, tmp_path / "out")) == 0
+    assert made == ["null 16"] and (tmp_path / "out" / "novelty.csv").read_text() == before
+
+
+@pytest.mark.parametrize("wrong", [
+    ["--level", "0"], ["--level", "0.001"], ["--null", "18"], ["--null", "41"], ["--patch-size", "4"],
+    ["--sigma", "0"], ["--train", "nothing"], ["--held-out", "missing.npz"], ["--machine", "ideal"],
+    ["--null", "30", "--subset", "20"],
+])
+def test_user_errors_take_one_line(files, tmp_path, capsys, wrong, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert status(arguments(files, tmp_path / "out", *wrong)) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("python -m compare.novelty: error: ") and err.count("\n") == 1 and not out
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_shapes_are_refused(files, tmp_path, capsys):
+    Image.fromarray(np.zeros((9, 12), dtype=np.uint8)).save(tmp_path / "narrow.png")
+    assert main([str(tmp_path), *arguments(files, tmp_path / "out")[1:]]) == 2
+    assert "--samples: got images of (1, 9, 12), want (1, 12, 12)" in capsys.readouterr().err
+
+
+def test_help_is_quick():
+    script = ("import sys; from compare.novelty import main\n"
+              "try: main(['--help'])\n"
+              "except SystemExit as exit: assert exit.code == 0\n"
+              "heavy = {'torch', 'numba', 'xarray', 'scipy', 'numpy', 'matplotlib', 'tqdm'} & set(sys.modules)\n"
+              "assert not heavy, heavy")
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "--train fashion-mnist" in done.stdout
