@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
-from tqdm import tqdm
 
 from empirical.datasets.cache import kept
 from empirical.datasets.raw import Raw, resize
@@ -75,6 +74,8 @@ class CelebaSource:
 
 def decode(files: Sequence[Path], size: int | None) -> np.ndarray:
     """uint8 (N, size, size, C): C is 1 if every image is grey, else 3. ValueError names the file that fails."""
+    from tqdm import tqdm  # not at the top: it slows down --help
+
     images = [_image(file, size) for file in tqdm(files, desc="images", disable=None, leave=False)]
     channels = max((image.shape[-1] for image in images), default=1)
     shapes = {image.shape[:2] for image in images}

@@ -1,12 +1,13 @@
-"""Where the files of a data set are looked for: the user's folder, the cache, the system's, then the network."""
+"""Where the files of a data set are looked for: the user's folder, the cache, the system's, then the network.
+
+pooch is imported where it is used: it is slow to import, and `--help` needs the names of the data sets only.
+"""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 from typing import NamedTuple
-
-import pooch
 
 CACHE = "patchmosaic"
 TIMEOUT = 30  # seconds that a server may be silent
@@ -21,6 +22,8 @@ class Download(NamedTuple):
 
 def cache_folder() -> Path:
     """$XDG_CACHE_HOME/patchmosaic, or what the system has for it."""
+    import pooch
+
     return Path(pooch.os_cache(CACHE))
 
 
@@ -41,6 +44,8 @@ def find(dataset: str, names, data_dir, folders, download: Download | None) -> P
 
 def fetch(dataset: str, name: str, download: Download) -> Path:
     """Download one file into the cache, checked. ValueError if no mirror gives it."""
+    import pooch
+
     folder, reasons = cache_folder() / dataset, []
     downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=TIMEOUT)
     for url in download.urls:
