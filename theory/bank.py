@@ -16,13 +16,15 @@ class Bank:
     blocks: np.ndarray  # (M, C, H, W, n) float32
     index: np.ndarray  # (M, n) int64: the image in each lane, -1 for none
     classes: dict[int, np.ndarray]  # label -> its blocks; empty without labels
+    largest: float  # the largest absolute pixel
 
     @classmethod
-    def build(cls, images: np.ndarray, labels: np.ndarray | None = None) -> Bank:
-        """images (N, C, H, W) float32; labels (N,) of integers, or None."""
+    def build(cls, images: np.ndarray, labels: np.ndarray | None = None, columns: int | None = None) -> Bank:
+        """images (N, C, H, W) float32; labels (N,) of integers, or None; columns: candidates in a row, W by default."""
         names = [] if labels is None else np.unique(labels)
         groups = [np.arange(len(images))] if labels is None else [np.flatnonzero(labels == c) for c in names]
-        lanes = LANES * max(1, ROW // (LANES * images.shape[3]))
+        fill = ROW // (LANES * (columns or images.shape[3]))
+        lanes = LANES * max(1, min(fill, -(-max(map(len, groups)) // LANES)))
         counts = [-(-len(group) // lanes) for group in groups]
         index = np.full((sum(counts), lanes), -1, dtype=np.int64)
         first = np.concatenate([[0], np.cumsum(counts)])
@@ -33,7 +35,7 @@ class Bank:
             present = members >= 0
             block[..., present] = np.moveaxis(images[members[present]], 0, -1)
         classes = {int(c): np.arange(first[i], first[i + 1]) for i, c in enumerate(names)}
-        return cls(blocks, index, classes)
+        return cls(blocks, index, classes, float(np.abs(images).max()))
 
     @property
     def lanes(self) -> int:

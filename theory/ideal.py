@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from theory.attribution import whole_image_sources
@@ -17,13 +19,14 @@ class IdealScore(ScoreMachine):
     Limits: sigma -> 0, the nearest image; sigma -> infinity, the mean image. docs/ideal.md
     """
 
+    _columns = 4  # really one; blocks of more images would outgrow the caches
+
     def __init__(self, images, labels=None):
         super().__init__(images, labels)
         # The image as one row of C * H * W pixels and one window over all of it: a single output, valued in images.
         D = int(np.prod(self.image_shape))
-        blocks = self._bank.blocks.reshape(len(self._bank.blocks), D, -1)
-        self._bank = type(self._bank)(blocks[:, None, None], self._bank.index, self._bank.classes)
-        self._values = blocks[:, :, None, None]
+        self._values = self._bank.blocks.reshape(len(self._bank.blocks), D, 1, 1, -1)
+        self._bank = replace(self._bank, blocks=self._values.reshape(-1, 1, 1, D, self._bank.lanes))
         self._rows, self._cols = whole_axis(1), whole_axis(D)
 
     def _posterior(self, x, sigma, order, left_out, top):

@@ -41,5 +41,7 @@ class LocalScore(PatchMachine):
     Limit: with zeros, k >= 2 max(H, W) - 1 is the ideal score. docs/local.md
     """
 
+    _columns = 4  # really one; blocks of more images would outgrow the caches
+
     def _axis(self, length, patch_size):
         return local_axis(length, patch_size, self.boundary)

@@ -19,11 +19,14 @@ class ScoreMachine(ABC):
     A machine implements `_posterior`, which gets checked float64 queries of one class; the rest is here.
     """
 
+    _columns: int | None = None
+    """Candidates in a row of one training image that a query pixel draws on; None for about the image's width."""
+
     def __init__(self, images, labels=None):
         images = arguments.training_images(images)
         labels = arguments.training_labels(labels, len(images))
         self.count, self.image_shape, self.conditional = len(images), images.shape[1:], labels is not None
-        self._bank = Bank.build(images, labels)
+        self._bank = Bank.build(images, labels, self._columns)
 
     def denoise(self, x, sigma, *, labels=None, **options):
         """The posterior mean x0.

@@ -5,7 +5,7 @@
 A machine says which windows and candidates (two `geometry.Axis`), over which `Bank`, and which values; nothing else.
 The candidates are streamed block by block through one softmax (`_kernels/softmax.py`), so memory does not grow with
 their number. Small calls are float64 throughout; large ones compare windows in float32 where that is good to 1e-4
-(`numerics.FLOAT64_PAIRS`, `FLOAT32_LOGIT`); sums over images are always float64. docs/posterior.md
+(`numerics.PRODUCT_ERROR`, `FLOAT32_LOGIT`); sums over images are always float64. docs/posterior.md
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
-from theory._kernels.numerics import CHUNKS, FLOAT32_LOGIT, FLOAT64_PAIRS
-from theory._kernels.posterior import scan, scan_images, scan_offsets
-from theory._kernels.softmax import merge_states
+from theory._kernels.numerics import CHUNKS, FLOAT64_PAIRS, PRODUCT_ERROR
+from theory._kernels.posterior import LOG2E, scan, scan_images, scan_offsets, scan_sources
+from theory._kernels.softmax import LN2, merge_states
 from theory.bank import Bank
 from theory.chunks import in_chunks
 from theory.geometry import Axis
@@ -111,29 +112,26 @@ def posterior(x: np.ndarray, sigma: np.ndarray, bank: Bank, order: np.ndarray, r
     top: how many of the nearest candidates to name; with top > 0 the entropies are kept too.
     """
     values = bank.blocks if values is None else values
-    outputs = int(rows.moves[:, 2].max()), int(cols.moves[:, 2].max())
+    outputs = rows.outputs, cols.outputs
+    pairs = len(x) * len(order) * bank.lanes * rows.pairs * cols.pairs
+    dtype = np.float32 if pairs > FLOAT64_PAIRS else np.float64
     state = (outputs, outputs, (values.shape[1], *outputs), (2 if top else 0, *outputs))
-    sums, nearest = Posterior(*(np.empty((len(x), *shape)) for shape in state)), Nearest.empty((len(x), *outputs), top)
-
-    def fill(which, dtype):
-        for batch in np.array_split(which, -(-len(which) // QUERIES_AT_ONCE)):
-            queries, precision = _padded_queries(x[batch], rows, cols, bank.lanes, dtype), _precision(sigma[batch])
-            chunks = Posterior(*(np.zeros((CHUNKS, len(batch), *shape)) for shape in state))
-            chunks.peak[:] = -np.inf
-            lists = Nearest.empty((CHUNKS, len(batch), *outputs), top)
-            in_chunks(scan, (queries, bank.blocks, values, bank.index), order,
-                      (_packed(rows, cols), precision, left_out), [*_arrays(chunks), *_arrays(lists)])
-            for whole, part in ((sums, _merge_stacked(chunks)), (nearest, lists.merged())):
-                for target, source in zip(_arrays(whole), _arrays(part)):
-                    target[batch] = source
-
-    rest = np.arange(len(x))
-    if len(x) * len(order) * bank.lanes * rows.pairs * cols.pairs > FLOAT64_PAIRS:
-        fill(rest, np.float32)
-        rest = np.flatnonzero((sums.peak < -FLOAT32_LOGIT).any(axis=(1, 2)))
-    if len(rest):
-        fill(rest, np.float64)
-    return sums, nearest
+    sums, nearest = [], []
+    for batch in np.array_split(np.arange(len(x)), -(-len(x) // QUERIES_AT_ONCE)):
+        queries, precision = _padded_queries(x[batch], rows, cols), _precision(sigma[batch])
+        products = _by_products(queries, precision, bank, rows, cols, dtype)
+        chunks = Posterior(*(np.zeros((CHUNKS, len(batch), *shape)) for shape in state))
+        chunks.peak[:] = -np.inf
+        lists = Nearest.empty((CHUNKS, len(batch), *outputs), top)
+        before = queries.astype(dtype, order="C"), queries, bank.blocks, values, bank.index
+        base = _base(queries, precision, products, rows, cols)
+        after = _packed(rows, cols), precision, products, left_out, base
+        kept = _arrays(chunks) + _arrays(lists) if top else _arrays(chunks)[:3]
+        in_chunks(scan_sources if top else scan, before, order, after, kept)
+        chunks.peak[:] = (chunks.peak - base) * LN2
+        sums.append(_merge_stacked(chunks))
+        nearest.append(lists.merged())
+    return concatenated(sums), concatenated(nearest)
 
 
 @dataclass(frozen=True)
@@ -155,9 +153,11 @@ def image_evidence(x: np.ndarray, sigma: float, bank: Bank, order: np.ndarray, r
     n, (C, H, W) = int(present.sum()), x.shape
     result = ImageEvidence(np.empty((n, H, W)), np.empty((n, C, H, W), dtype=np.float32),
                            np.empty((n if entropy else 0, H, W)), position)
-    query, precision = _padded_queries(x[None], rows, cols, bank.lanes, np.float64)[0], _precision(np.array([sigma]))[0]
-    in_chunks(scan_images, (query, bank.blocks, bank.blocks, position), order,
-              (_packed(rows, cols), precision, result.evidence, result.mean, result.entropy), [])
+    query, precision = _padded_queries(x[None], rows, cols), _precision(np.array([sigma]))
+    products = _by_products(query, precision, bank, rows, cols, np.float64)
+    in_chunks(scan_images, (query[0], bank.blocks, bank.blocks, position), order,
+              (_packed(rows, cols), precision[0], products[0], _base(query, precision, products, rows, cols)[0],
+               result.evidence, result.mean, result.entropy), [])
     return result
 
 
@@ -175,21 +175,43 @@ def nearest_with_offsets(x: np.ndarray, bank: Bank, order: np.ndarray, rows: Axi
                          offsets: np.ndarray, top: int) -> Nearest:
     """For one query x (C, H, W): the candidates with the smallest distance - offsets[s], s (n, H, W) by `position`."""
     lists = Nearest.empty((CHUNKS, *offsets.shape[1:]), top)
-    query = _padded_queries(x[None], rows, cols, bank.lanes, np.float64)[0]
+    query = _padded_queries(x[None], rows, cols)[0]
     in_chunks(scan_offsets, (query, bank.blocks, bank.index, position), order, (_packed(rows, cols), offsets),
               _arrays(lists))
     return lists.merged()
 
 
-def _padded_queries(x: np.ndarray, rows: Axis, cols: Axis, lanes: int, dtype) -> np.ndarray:
-    """x (B, C, H, W) -> (B, C, U, V, lanes): padded, and repeated in every lane."""
+def _padded_queries(x: np.ndarray, rows: Axis, cols: Axis) -> np.ndarray:
+    """x (B, C, H, W) float64 -> (B, C, U, V + 1): padded, and one column more, of zeros."""
     padded = np.where(cols.query_index < 0, 0.0, x[..., cols.query_index])
     padded = np.where(rows.query_index[:, None] < 0, 0.0, padded[..., rows.query_index, :])
-    return np.repeat(padded[..., None].astype(dtype), lanes, axis=-1)
+    return np.ascontiguousarray(np.pad(padded, [(0, 0)] * 3 + [(0, 1)]))
+
+
+def _by_products(queries: np.ndarray, precision: np.ndarray, bank: Bank, rows: Axis, cols: Axis, dtype) -> np.ndarray:
+    """Which queries (B,) to compare by inner products: those where a window has several candidates to repay its norm,
+    and where the rounding of 2 precision <q, p> <= 2 precision |q| |p| is no more than `numerics.PRODUCT_ERROR`."""
+    query_norm = np.sqrt(_window_norms(queries, rows, cols).max(axis=(1, 2)))
+    candidate_norm = bank.largest * np.sqrt(queries.shape[1] * rows.size * cols.size)
+    rounding = np.finfo(dtype).eps * 2.0 * precision * query_norm * candidate_norm
+    several = rows.pairs * cols.pairs > rows.outputs * cols.outputs
+    return several & (rounding <= PRODUCT_ERROR[np.dtype(dtype).name])
+
+
+def _base(queries: np.ndarray, precision: np.ndarray, products: np.ndarray, rows: Axis, cols: Axis) -> np.ndarray:
+    """The terms |window of the query|^2 that products leave out, in powers of two, (B, Y, X); 0 elsewhere."""
+    unit = np.where(products, precision * LOG2E, 0.0)
+    return unit[:, None, None] * _window_norms(queries, rows, cols)
+
+
+def _window_norms(queries: np.ndarray, rows: Axis, cols: Axis) -> np.ndarray:
+    """|window of the query|^2, (B, Y, X)."""
+    squares = sliding_window_view((queries[..., :-1] ** 2).sum(axis=1), cols.size, axis=2).sum(axis=-1)
+    return sliding_window_view(squares, rows.size, axis=1).sum(axis=-1)[:, : rows.outputs, : cols.outputs]
 
 
 def _packed(rows: Axis, cols: Axis):
-    return rows.size, cols.size, rows.index, cols.index, rows.moves, cols.moves
+    return rows.size, cols.size, rows.index, cols.index, rows.moves, cols.runs
 
 
 def _precision(sigma: np.ndarray) -> np.ndarray:

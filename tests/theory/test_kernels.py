@@ -4,25 +4,27 @@ from numba import njit
 from numpy.testing import assert_allclose
 
 from tests import naive
-from theory._kernels.exponential import exp
+from theory._kernels.vector import exp2, lanes, load, pointer, store
 from theory.posterior import Posterior, merge
 
 
 @njit
-def exponentials(x):
-    out = np.empty_like(x)
-    for i in range(x.size):
-        out[i] = exp(x[i])
+def powers_of_two(x):
+    out, source = np.empty_like(x), pointer(x)
+    target = pointer(out)
+    for i in range(0, x.size, lanes(source)):
+        store(target, i, exp2(load(source, i)))
     return out
 
 
-@pytest.mark.parametrize("dtype, reach, rtol", [(np.float64, 700.0, 1e-15), (np.float32, 87.0, 3e-7)])
-def test_exp_is_exp(dtype, reach, rtol):
-    x = np.concatenate([np.logspace(-12, np.log10(reach), 20001), [0.0], np.arange(50) * np.log(2) / 2])
-    x = np.concatenate([-x, x]).astype(dtype)
-    assert exponentials(x).dtype == dtype
-    assert_allclose(exponentials(x), np.exp(x.astype(np.float64)), rtol=rtol)
-    assert_allclose(exponentials(np.array([-800.0, -np.inf], dtype=dtype)), 0.0, atol=2e-38)
+@pytest.mark.parametrize("dtype, reach, rtol", [(np.float64, 1000.0, 1e-15), (np.float32, 100.0, 4e-7)])
+def test_exp2_is_exp2(dtype, reach, rtol):
+    x = np.concatenate([np.logspace(-12, np.log10(reach), 20001), [0.0], np.arange(62) / 2])
+    x = np.concatenate([-x, x[x < 120]]).astype(dtype)
+    x = x[: len(x) // 16 * 16]
+    assert powers_of_two(x).dtype == dtype
+    assert_allclose(powers_of_two(x), np.exp2(x.astype(np.float64)), rtol=rtol)
+    assert_allclose(powers_of_two(np.array([-1100.0, -np.inf] * 8, dtype=dtype)), 0.0, atol=1e-30)
 
 
 @pytest.mark.parametrize("offset", [0.0, -1e6, 700.0])

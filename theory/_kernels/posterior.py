@@ -1,189 +1,215 @@
 """Scans of a part of the training set, every block against every query. They release the GIL: a thread takes a part."""
 
+from collections import namedtuple
+
 import numpy as np
 from numba import njit
 
-from theory._kernels.numerics import HEADROOM, NEGLIGIBLE
-from theory._kernels.softmax import add_lanes, raise_peak
-from theory._kernels.window import pad_block, set_limits, sweep
+from theory._kernels.nearest import Lists, collect
+from theory._kernels.numerics import FLOAT32_LOGIT
+from theory._kernels.softmax import LN2, ImageSums, Named, Sums, absorb, absorb_by_image, absorb_named, close_block
+from theory._kernels.vector import aligned, at, lanes, larger, largest, load, lowest, pointer, store
+from theory._kernels.window import copy_block, pad_block, sweeping, window_norms
+
+LOG2E = 1.4426950408889634
 
 
-@njit(cache=True)
-def _work(V, n, kh, dtype):
-    """Row buffers and band of `sweep`."""
-    return np.empty((5, V * n), dtype), np.empty((kh, V * n), dtype)
+Room = namedtuple("Room", "block values absent norms images buffers")
+"""What a scan works in, one block at a time: block (C, U, V, n), padded; values (Cv, Hv, Wv, n); absent (H, W, n),
+infinite for a lane without an image, else 0; norms (H, W, n), |window of the candidate|^2, infinite there too;
+images (n,), -1 there; buffers: the rows of `window.sweeping`."""
 
 
-@njit(cache=True)
-def _block_peak(smallest, present, precision, peak):
-    """peak[y, x] = the largest logit among the lanes present, -inf if there are none."""
-    for y in range(peak.shape[0]):
-        for x in range(peak.shape[1]):
-            least = np.inf
-            for j in range(present.shape[0]):
-                if present[j] and smallest[y, x, j] < least:
-                    least = smallest[y, x, j]
-            peak[y, x] = -least * precision
+@njit
+def _cube(C, U, V, n, dtype):
+    return aligned(C * U * V * n, dtype).reshape((C, U, V, n))
 
 
-@njit(cache=True)
-def _rows_that_matter(top, peak):
-    """The range of rows in which some logit `top` is not negligible beside `peak`."""
-    first, last = top.shape[0], 0
-    for y in range(top.shape[0]):
-        for x in range(top.shape[1]):
-            if top[y, x] > peak[y, x] - NEGLIGIBLE:
-                first, last = min(first, y), y + 1
-                break
-    return first, last
+@njit
+def _room(C, value_shape, n, geometry, dtype):
+    kh, kw, rows, cols, _, runs = geometry
+    length = 0  # of a row of candidates; no longer than it need be: the buffers should stay in the first cache
+    for k in range(runs.shape[0]):
+        length = max(length, (runs[k, 3] - runs[k, 2]) * n)
+    buffers = aligned(2 * kh * length, dtype).reshape((2, kh, length)), aligned(3 * length, dtype).reshape((3, length))
+    per_candidate = _cube(2, rows.size - kh + 1, cols.size - kw + 1, n, dtype)
+    Cv, H, W = value_shape
+    block, values = _cube(C, rows.size, cols.size, n, dtype), _cube(Cv, H, W, n, dtype)
+    return Room(block, values, per_candidate[0], per_candidate[1], np.empty(n, np.int64), buffers)
 
 
-@njit(cache=True)
-def _set_reference(peak, precision, reference):
-    """reference[y, x, :] = the distance whose logit is `peak`."""
-    for y in range(peak.shape[0]):
-        for x in range(peak.shape[1]):
-            reference[y, x, :] = -peak[y, x] / precision
+@njit
+def _fill(room, block, values, index, left_out, geometry, products):
+    """Take in a block; False if it holds no image. norms are only made for products."""
+    some = False
+    for j in range(room.images.size):
+        present = index[j] >= 0 and index[j] != left_out
+        room.images[j] = index[j] if present else -1
+        some = some or present
+        for a in range(room.absent.shape[0]):
+            for b in range(room.absent.shape[1]):
+                room.absent[a, b, j] = 0.0 if present else np.inf
+    if not some:
+        return False
+    pad_block(block, geometry[2], geometry[3], room.block)
+    copy_block(values, room.values)
+    if products:
+        window_norms(room.block, geometry[0], geometry[1], room.norms)
+        for a in range(room.absent.shape[0]):
+            for b in range(room.absent.shape[1]):
+                for j in range(room.images.size):
+                    room.norms[a, b, j] += room.absent[a, b, j]
+    return True
 
 
-@njit(cache=True)
-def _exceeds(top, peak):
-    for y in range(peak.shape[0]):
-        for x in range(peak.shape[1]):
-            if top[y, x] > peak[y, x] + HEADROOM:
-                return True
-    return False
+@njit
+def _scales(products, unit):
+    """(scale, norm_scale) of the logits: unit (2 <q, t> - |t|^2), or -unit |q - t|^2; powers of two."""
+    return (2.0 * unit, unit) if products else (-unit, unit)
 
 
-@njit(cache=True)
-def _no_lists():
-    """The lists of `sweep` where nothing is collected."""
-    empty = np.empty((0, 0, 1))
-    return np.empty(0, np.int64), empty, empty, np.empty((0, 0, 0)), np.empty((0, 0, 0, 3), np.int64)
+@njit
+def _far(products, itemsize):
+    """The peak below which candidates are measured again in float64."""
+    return -np.inf if products or itemsize == 8 else -FLOAT32_LOGIT
 
 
-@njit(cache=True)
-def _lane_sums(Cv, Y, X, n, energetic, dtype):
-    """The sums of `sweep`: smallest, mass, total, energy (empty unless wanted)."""
-    return (np.empty((Y, X, n), dtype), np.empty((Y, X, n), dtype), np.empty((Cv, Y, X, n), dtype),
-            np.empty((Y if energetic else 0, X, n), dtype))
+@njit
+def _sums(peak, mass, total, values, far, exact):
+    Cv, Y, X = total.shape
+    channels = Cv, Y * X, values.shape[1] * values.shape[2] * values.shape[3]
+    return Sums(pointer(peak), pointer(mass), pointer(total), pointer(values), channels, far, exact)
+
+
+_sweep_sums, _sweep_named, _sweep_images = sweeping(absorb), sweeping(absorb_named), sweeping(absorb_by_image)
 
 
 @njit(nogil=True, cache=True)
-def scan(queries, blocks, values, index, order, geometry, precision, left_out, peaks, masses, totals, energies,
-         keys, sources):
+def scan(queries, exact, blocks, values, index, order, geometry, precision, products, left_out, base, peaks, masses,
+         totals):
     """Streaming softmax states of B queries over the blocks in `order`.
 
-    queries (B, C, Q, V, n): padded, every lane the same, in the dtype to compute in
+    queries (B, C, U, V + 1): padded, one column more, in the dtype to compute in; exact: the same in float64
     blocks (M, C, H, W, n), values (M, Cv, Hv, Wv, n): float32      index (M, n): image of a lane, -1 for none
     order: the blocks to visit                                      precision (B,): 1 / (2 sigma^2)
-    geometry: (kh, kw, row index (U,), column index (V,), row moves, column moves), see theory.geometry
+    geometry: (kh, kw, row index (U,), column index (V,), row moves, column runs), see theory.geometry
+    products (B,): whether to compare windows by inner products, see `numerics.PRODUCT_ERROR`
     left_out: image to pass over, or -1
-    peaks, masses (B, Y, X), totals (B, Cv, Y, X), energies (B, E, Y, X), E = 0 or 2: empty states on entry
-    keys (B, Y, X, K), sources (B, Y, X, K, 3): the K nearest candidates' distances, and image, y, x; K >= 0
-
-    A block is gone over once, weighing against the state's peak, while that pays. Where little of the last block
-    mattered (low noise), its nearest candidates are found first, and only rows that matter are weighed.
+    base (B, Y, X): not used here, see `scan_sources`
+    peaks, masses (B, Y, X), totals (B, Cv, Y, X): empty states on entry; peaks are left in powers of two, and short of
+    `base` where windows were compared by products
     """
-    B, C, _, V, n = queries.shape
-    _, Cv, Y, X = totals.shape
-    dtype = queries.dtype
-    collect = keys.shape[3] > 0
-    block = np.empty((C, geometry[2].shape[0], V, n), dtype)
-    value = np.empty((Cv, values.shape[2], values.shape[3], n), dtype)
-    work = _work(V, n, geometry[0], dtype)
-    sums = _lane_sums(Cv, Y, X, n, energies.shape[1] > 0, dtype)
-    smallest, mass, total, energy = sums
-    reference, top = np.empty((Y, X, n), dtype), np.empty((Y, X))
-    offset, limit = np.zeros((Y, X, n), dtype), np.empty((Y, X, n), dtype)
-    images, present = np.empty(n, np.int64), np.empty(n, np.bool_)
-    at_once = np.zeros(B, np.bool_)
+    room = _room(queries.shape[1], values.shape[1:4], blocks.shape[4], geometry, queries.dtype)
+    size, X = (geometry[0], geometry[1]), peaks.shape[2]
     for m in order:
-        pad_block(blocks[m], geometry[2], geometry[3], block)
-        value[:] = values[m]
-        for j in range(n):
-            present[j] = index[m, j] >= 0 and index[m, j] != left_out
-            images[j] = index[m, j] if present[j] else -1
-        for b in range(B):
-            tau = dtype.type(precision[b])
-            peak, state = peaks[b], (masses[b], totals[b], energies[b])
-            lists = (images, offset, limit, keys[b], sources[b])
-            if collect:
-                for y in range(Y):
-                    for x in range(X):
-                        set_limits(keys[b, y, x, -1], images, offset[y, x], limit[y, x])
-            if at_once[b]:
-                _set_reference(peak, precision[b], reference)
-            sweep(queries[b], block, value, geometry, 0, Y, True, at_once[b], collect, reference, tau, work, sums,
-                  lists)
-            _block_peak(smallest, present, precision[b], top)
-            weighed = at_once[b] and not _exceeds(top, peak)
-            if weighed:
-                add_lanes(mass, total, energy, present, 0, Y, *state)
-            raise_peak(peak, top, *state)
-            first, last = _rows_that_matter(top, peak)
-            at_once[b] = 2 * (last - first) > Y
-            if not weighed and first < last:
-                _set_reference(peak, precision[b], reference)
-                sweep(queries[b], block, value, geometry, first, last, False, True, False, reference, tau, work,
-                      sums, lists)
-                add_lanes(mass, total, energy, present, first, last, *state)
+        if not _fill(room, blocks[m], values[m], index[m], left_out, geometry, products.any()):
+            continue
+        for b in range(queries.shape[0]):
+            unit, far = precision[b] * LOG2E, _far(products[b], queries.itemsize)
+            sums = _sums(peaks[b], masses[b], totals[b], room.values, far, (exact[b], room.block, size, unit))
+            _sweep_sums(queries[b], room.block, room.norms if products[b] else room.absent, geometry, X, products[b],
+                        _scales(products[b], unit), room.buffers, sums)
 
 
 @njit(nogil=True, cache=True)
-def scan_images(query, blocks, values, index, order, geometry, precision, evidence, means, energies):
-    """Log evidence and local mean of each training image, for one query (C, U, V, n), float64.
+def scan_sources(queries, exact, blocks, values, index, order, geometry, precision, products, left_out, base, peaks,
+                 masses, totals, energies, keys, sources):
+    """`scan`, with energies (B, 2, Y, X), keys (B, Y, X, K) and sources (B, Y, X, K, 3): the K nearest candidates.
+
+    base (B, Y, X): logit = base - unit distance, as `scan` leaves the logits.
+    """
+    n, (B, Y, X) = blocks.shape[4], peaks.shape
+    room = _room(queries.shape[1], values.shape[1:4], n, geometry, queries.dtype)
+    size = geometry[0], geometry[1]
+    image_mass, offset = np.zeros((Y, X, n), queries.dtype), np.zeros((Y, X, n))
+    done, limit = np.zeros((B, Y, X)), np.full((B, Y, X), -np.inf)
+    for m in order:
+        if not _fill(room, blocks[m], values[m], index[m], left_out, geometry, products.any()):
+            continue
+        for b in range(B):
+            unit, far = precision[b] * LOG2E, _far(products[b], queries.itemsize)
+            measure = exact[b], room.block, size, unit
+            sums = _sums(peaks[b], masses[b], totals[b], room.values, far, measure)
+            lists = Lists(keys[b], sources[b], room.images, offset, limit[b], base[b], measure)
+            named = Named(sums, lists, energies[b], image_mass, done[b])
+            _sweep_named(queries[b], room.block, room.norms if products[b] else room.absent, geometry, X, products[b],
+                         _scales(products[b], unit), room.buffers, named)
+            close_block(named)
+
+
+@njit(nogil=True, cache=True)
+def scan_images(query, blocks, values, index, order, geometry, precision, products, base, evidence, means, energies):
+    """Log evidence and local mean of each training image, for one query (C, U, V + 1), float64.
 
         evidence[s, y, x] = log sum_candidates exp(-d precision),    means[s, c, y, x] = the softmax mean of the values
         energies[s, y, x] = the entropy of that softmax, nats (or energies is empty)
     for the s-th image in the order of the blocks; index (M, n) gives s here, -1 for none.
     """
-    C, _, V, n = query.shape
-    _, Cv, Y, X = means.shape
-    block, value = np.empty((C, geometry[2].shape[0], V, n)), np.empty((Cv, values.shape[2], values.shape[3], n))
-    work = _work(V, n, geometry[0], np.float64)
-    sums = _lane_sums(Cv, Y, X, n, energies.shape[0] > 0, np.float64)
-    smallest, mass, total, energy = sums
-    lists = _no_lists()
+    n, (_, Cv, Y, X) = blocks.shape[4], means.shape
+    room = _room(query.shape[0], values.shape[1:4], n, geometry, np.float64)
+    kept = Y if energies.shape[0] > 0 else 0
+    sums = ImageSums(np.empty((Y, X, n)), np.empty((Y, X, n)), np.empty((Cv, Y, X, n)), np.empty((kept, X, n)),
+                     room.values)
+    unit = precision * LOG2E
     for m in order:
-        pad_block(blocks[m], geometry[2], geometry[3], block)
-        value[:] = values[m]
-        for weigh in (False, True):
-            sweep(query, block, value, geometry, 0, Y, not weigh, weigh, False, smallest, precision, work, sums,
-                  lists)
+        if not _fill(room, blocks[m], values[m], index[m], -1, geometry, products):
+            continue
+        sums.peak[:] = -np.inf
+        sums.mass[:] = 0.0
+        sums.total[:] = 0.0
+        sums.energy[:] = 0.0
+        _sweep_images(query, room.block, room.norms if products else room.absent, geometry, X, products,
+                      _scales(products, unit), room.buffers, sums)
         for j in range(n):
             s = index[m, j]
             if s < 0:
                 continue
             for y in range(Y):
                 for x in range(X):
-                    evidence[s, y, x] = np.log(mass[y, x, j]) - smallest[y, x, j] * precision
+                    mass = sums.mass[y, x, j]
+                    evidence[s, y, x] = np.log(mass) + (sums.peak[y, x, j] - base[y, x]) * LN2
                     for c in range(Cv):
-                        means[s, c, y, x] = total[c, y, x, j] / mass[y, x, j]
-                    if energies.shape[0] > 0:
-                        energies[s, y, x] = np.log(mass[y, x, j]) - energy[y, x, j] / mass[y, x, j]
+                        means[s, c, y, x] = sums.total[c, y, x, j] / mass
+                    if kept:
+                        energies[s, y, x] = np.log(mass) - sums.energy[y, x, j] / mass
+
+
+@njit
+def _collect_with_offsets(lists, logits, top, L, row, pixel, candidate):
+    """`collect` by distance - offset of the image."""
+    n, largest_yet = lists.images.shape[0], lowest(logits)
+    offsets = at(pointer(lists.offset), pixel * n)
+    for j in range(0, L, n):
+        for i in range(0, n, lanes(logits)):
+            logit = load(logits, j + i) + load(offsets, i)
+            store(logits, j + i, logit)
+            largest_yet = larger(logit, largest_yet)
+    collect(lists, logits, largest(largest_yet), L, row)
+
+
+_sweep_offsets = sweeping(_collect_with_offsets)
 
 
 @njit(nogil=True, cache=True)
 def scan_offsets(query, blocks, index, position, order, geometry, offsets, keys, sources):
     """The K candidates with the smallest d - offsets[s, y, x] for one query, float64; s = position (M, n), -1 for none.
 
-    keys (Y, X, K), sources (Y, X, K, 3): as in `scan`; index (M, n): image of a lane.
+    keys (Y, X, K), sources (Y, X, K, 3): as in `scan_sources`; index (M, n): image of a lane.
     """
-    C, _, V, n = query.shape
-    Y, X, K = keys.shape
-    block, work = np.empty((C, geometry[2].shape[0], V, n)), _work(V, n, geometry[0], np.float64)
-    sums = _lane_sums(0, 0, 0, n, False, np.float64)
-    offset, limit, images = np.zeros((Y, X, n)), np.empty((Y, X, n)), np.empty(n, np.int64)
+    n, (Y, X, _) = blocks.shape[4], keys.shape
+    room = _room(query.shape[0], blocks.shape[1:4], n, geometry, np.float64)
+    present, offset = np.empty(n, np.int64), np.zeros((Y, X, n))
+    limit, base = np.full((Y, X), -np.inf), np.zeros((Y, X))
     for m in order:
-        pad_block(blocks[m], geometry[2], geometry[3], block)
         for j in range(n):
             s = position[m, j]
-            images[j] = index[m, j] if s >= 0 else -1
+            present[j] = index[m, j] if s >= 0 else -1
             if s >= 0:
-                offset[:, :, j] = offsets[s]
-        for y in range(Y):
-            for x in range(X):
-                set_limits(keys[y, x, -1], images, offset[y, x], limit[y, x])
-        sweep(query, block, block, geometry, 0, Y, False, False, True, limit, 0.0, work, sums,
-              (images, offset, limit, keys, sources))
+                for y in range(Y):
+                    for x in range(X):
+                        offset[y, x, j] = offsets[s, y, x]
+        if not _fill(room, blocks[m], blocks[m], present, -1, geometry, False):
+            continue
+        measure = query, room.block, (geometry[0], geometry[1]), 1.0
+        lists = Lists(keys, sources, room.images, offset, limit, base, measure)
+        _sweep_offsets(query, room.block, room.absent, geometry, X, False, _scales(False, 1.0), room.buffers, lists)

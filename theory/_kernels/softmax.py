@@ -2,60 +2,238 @@
 
 With w = exp(logit - peak), peak the largest logit seen: mass = sum w, total = sum w value, and, where it is kept,
 energy = (sum w log w over candidates, sum w log w over images, w being all of an image's candidates together).
-All float64. The posterior mean is total / mass, the log normaliser peak + log(mass), an entropy
+State float64. The posterior mean is total / mass, the log normaliser peak + log(mass), an entropy
 log(mass) - energy / mass. An empty state has peak = -inf, the rest 0.
+
+While a scan goes on logits and peaks are in powers of two; `merge_states` has them in nats.
 """
+
+from collections import namedtuple
 
 import numpy as np
 from numba import njit
+
+from theory._kernels.nearest import collect, distance
+from theory._kernels.numerics import NEGLIGIBLE
+from theory._kernels.vector import at, exp2, fma, item, lanes, larger, load, pointer, put, splat, store, zeros
+from theory._kernels.vector import total as across
+
+LN2 = 0.6931471805599453
+
+Sums = namedtuple("Sums", "peak mass total values channels far exact")
+"""Pointers to peak, mass (Y, X), total (Cv, Y, X), and to the block's values (Cv, H, W, n); channels: Cv, Y * X,
+H * W * n; far: the peak below which candidates are measured again in float64; exact: see `nearest.distance`."""
+
+Named = namedtuple("Named", "sums lists energy image_mass done")
+"""Sums with the nearest candidates (`nearest.Lists`) and entropies: energy (2, Y, X); image_mass (Y, X, n), of the
+images of the block; done (Y, X), the mass of the blocks before."""
+
+ImageSums = namedtuple("ImageSums", "peak mass total energy values")
+"""The same for each image of the block by itself: peak, mass (Y, X, n), total (Cv, Y, X, n), energy (Y or 0, X, n)."""
 
 
 @njit(cache=True)
 def merge_states(peaks, masses, totals, energies, peak, mass, total, energy):
     """Merge P partial states, in order: (P, B, Y, X), (P, B, Y, X), (P, B, Cv, Y, X), (P, B, E, Y, X) -> without P."""
-    P, B = peaks.shape[:2]
-    peak[:] = -np.inf
-    mass[:] = 0.0
-    total[:] = 0.0
-    energy[:] = 0.0
+    P, B, Y, X = peaks.shape
     for b in range(B):
-        for p in range(P):
-            raise_peak(peak[b], peaks[p, b], mass[b], total[b], energy[b])
-            raise_peak(peaks[p, b], peak[b], masses[p, b], totals[p, b], energies[p, b])
-            mass[b] += masses[p, b]
-            total[b] += totals[p, b]
-            energy[b] += energies[p, b]
-
-
-@njit(cache=True)
-def raise_peak(peak, top, mass, total, energy):
-    """Bring a state (Y, X), (Y, X), (Cv, Y, X), (E, Y, X) to the peak `top` (Y, X) where that is higher."""
-    Y, X = peak.shape
-    for y in range(Y):
-        for x in range(X):
-            if top[y, x] > peak[y, x]:
-                if peak[y, x] > -np.inf:
-                    fall = peak[y, x] - top[y, x]
+        for y in range(Y):
+            for x in range(X):
+                top = -np.inf
+                for p in range(P):
+                    top = max(top, peaks[p, b, y, x])
+                peak[b, y, x] = top
+                mass[b, y, x] = 0.0
+                total[b, :, y, x] = 0.0
+                energy[b, :, y, x] = 0.0
+                for p in range(P):
+                    fall = peaks[p, b, y, x] - top
+                    if fall == -np.inf:
+                        continue
                     factor = np.exp(fall)
-                    for e in range(energy.shape[0]):
-                        energy[e, y, x] = factor * (energy[e, y, x] + fall * mass[y, x])
-                    for c in range(total.shape[0]):
-                        total[c, y, x] *= factor
-                    mass[y, x] *= factor
-                peak[y, x] = top[y, x]
+                    mass[b, y, x] += factor * masses[p, b, y, x]
+                    for c in range(total.shape[1]):
+                        total[b, c, y, x] += factor * totals[p, b, c, y, x]
+                    for e in range(energy.shape[1]):
+                        energy[b, e, y, x] += factor * (energies[p, b, e, y, x] + fall * masses[p, b, y, x])
 
 
-@njit(cache=True)
-def add_lanes(lane_mass, lane_total, lane_energy, present, first, last, mass, total, energy):
-    """Add a block's sums, taken relative to the state's own peak, over the lanes present: rows first, ..., last - 1."""
-    for y in range(first, last):
-        for x in range(mass.shape[1]):
-            for j in range(present.shape[0]):
-                if present[j]:
-                    w = lane_mass[y, x, j]
-                    mass[y, x] += w
-                    for c in range(total.shape[0]):
-                        total[c, y, x] += lane_total[c, y, x, j]
-                    if energy.shape[0] > 0 and w > 0.0:
-                        energy[0, y, x] += lane_energy[y, x, j]
-                        energy[1, y, x] += w * np.log(w)
+@njit
+def _weigh(logits, reference, values, L):
+    """(sum w, sum w value) of a row, w = 2^(logit - reference)."""
+    step, reference = lanes(logits), splat(logits, reference)
+    m0, m1, t0, t1 = zeros(logits), zeros(logits), zeros(logits), zeros(logits)
+    j = 0
+    while j + 2 * step <= L:
+        w0, w1 = exp2(load(logits, j) - reference), exp2(load(logits, j + step) - reference)
+        m0, m1 = m0 + w0, m1 + w1
+        t0, t1 = fma(w0, load(values, j), t0), fma(w1, load(values, j + step), t1)
+        j += 2 * step
+    if j < L:
+        w0 = exp2(load(logits, j) - reference)
+        m0, t0 = m0 + w0, fma(w0, load(values, j), t0)
+    return across(m0 + m1), across(t0 + t1)
+
+
+@njit
+def _weights(logits, reference, L):
+    """Put the weights in place of the logits; (sum w, sum w log w)."""
+    step, reference = lanes(logits), splat(logits, reference)
+    mass, energy = zeros(logits), zeros(logits)
+    for j in range(0, L, step):
+        log = larger(load(logits, j) - reference, splat(logits, -2000.0))
+        w = exp2(log)
+        store(logits, j, w)
+        mass, energy = mass + w, fma(w, log, energy)
+    return across(mass), LN2 * across(energy)
+
+
+@njit
+def _inner(a, b, L):
+    """sum of a b."""
+    step, s = lanes(a), zeros(a)
+    for j in range(0, L, step):
+        s = fma(load(a, j), load(b, j), s)
+    return across(s)
+
+
+@njit(forceinline=True)
+def raise_peak(sums, top, pixel):
+    """Bring the state of a pixel to the peak `top`, if that is higher; returns the peak."""
+    peak = item(sums.peak, pixel)
+    if top <= peak:
+        return peak
+    factor = 2.0 ** (peak - top)
+    put(sums.mass, pixel, factor * item(sums.mass, pixel))
+    Cv, next_total, _ = sums.channels
+    for c in range(Cv):
+        place = c * next_total + pixel
+        put(sums.total, place, factor * item(sums.total, place))
+    put(sums.peak, pixel, top)
+    return float(top)
+
+
+@njit
+def measure_again(exact, logits, peak, L, row):
+    """For a query far from every candidate: measure those of a row that may count in float64, one by one, and make the
+    row relative to the peak. Returns the peak of the row as it is then, 0."""
+    _, block, _, unit = exact
+    a, b, a2, b2 = row
+    n = block.shape[3]
+    least = peak - NEGLIGIBLE + 1e-5 * peak
+    for j in range(L):
+        logit = float(item(logits, j))
+        if logit >= least:
+            logit = -unit * distance(exact, a, b, a2, b2 + j // n, j % n)
+        put(logits, j, logit - peak)
+    return 0.0
+
+
+@njit(forceinline=True)
+def absorb(sums, logits, top, L, row, pixel, candidate):
+    """Add a row of candidates to the state of a pixel; `row` is (a, b, a2, b2), pixel and candidate their places."""
+    if top < item(sums.peak, pixel) - NEGLIGIBLE:
+        return
+    peak = raise_peak(sums, top, pixel)
+    if peak < sums.far:
+        peak = measure_again(sums.exact, logits, peak, L, row)
+    Cv, next_total, next_values = sums.channels
+    if Cv == 1:
+        mass, weighted = _weigh(logits, peak, at(sums.values, candidate), L)
+        put(sums.mass, pixel, item(sums.mass, pixel) + mass)
+        put(sums.total, pixel, item(sums.total, pixel) + weighted)
+    else:
+        put(sums.mass, pixel, item(sums.mass, pixel) + _weights(logits, peak, L)[0])
+        _add_values(sums, logits, L, pixel, candidate)
+
+
+@njit
+def _add_values(sums, weights, L, pixel, candidate):
+    """total += sum w value, in each channel."""
+    Cv, next_total, next_values = sums.channels
+    for c in range(Cv):
+        place = c * next_total + pixel
+        weighted = _inner(weights, at(sums.values, c * next_values + candidate), L)
+        put(sums.total, place, item(sums.total, place) + weighted)
+
+
+@njit
+def absorb_named(named, logits, top, L, row, pixel, candidate):
+    """`absorb`, keeping the nearest candidates and the entropies too."""
+    sums, energy, image_mass, done, (a, b, _, _) = named.sums, named.energy, named.image_mass, named.done, row
+    collect(named.lists, logits, top, L, row)
+    old = item(sums.peak, pixel)
+    if top < old - NEGLIGIBLE:
+        return
+    if old > -np.inf and top > old:
+        fall = (old - top) * LN2
+        factor = np.exp(fall)
+        energy[0, a, b] = factor * (energy[0, a, b] + fall * item(sums.mass, pixel))
+        energy[1, a, b] = factor * (energy[1, a, b] + fall * done[a, b])
+        done[a, b] *= factor
+        for i in range(image_mass.shape[2]):
+            image_mass[a, b, i] *= factor
+    peak = raise_peak(sums, top, pixel)
+    if peak < sums.far:
+        peak = measure_again(sums.exact, logits, peak, L, row)
+    mass, weight_energy = _weights(logits, peak, L)
+    put(sums.mass, pixel, item(sums.mass, pixel) + mass)
+    energy[0, a, b] += weight_energy
+    n, masses = image_mass.shape[2], at(pointer(image_mass), pixel * image_mass.shape[2])
+    for i in range(0, n, lanes(logits)):
+        s = load(masses, i)
+        for j in range(i, L, n):
+            s = s + load(logits, j)
+        store(masses, i, s)
+    _add_values(sums, logits, L, pixel, candidate)
+
+
+@njit
+def close_block(named):
+    """The images of the block are complete: add them to the entropy over images, and begin with others."""
+    for a in range(named.done.shape[0]):
+        for b in range(named.done.shape[1]):
+            for i in range(named.image_mass.shape[2]):
+                w = named.image_mass[a, b, i]
+                if w > 0.0:
+                    named.energy[1, a, b] += w * np.log(w)
+                named.image_mass[a, b, i] = 0.0
+            named.done[a, b] = item(named.sums.mass, a * named.done.shape[1] + b)
+
+
+@njit
+def absorb_by_image(sums, logits, top, L, row, pixel, candidate):
+    """Add a row of candidates to the states that each image has by itself."""
+    Y, X, n = sums.peak.shape
+    Cv, next_values = sums.total.shape[0], sums.values.shape[1] * sums.values.shape[2] * n
+    log_two, smallest = splat(logits, LN2), splat(logits, -2000.0)
+    peaks, masses = at(pointer(sums.peak), pixel * n), at(pointer(sums.mass), pixel * n)
+    energies, energetic = at(pointer(sums.energy), pixel * n), sums.energy.shape[0] > 0
+    for i in range(0, n, lanes(logits)):
+        old = load(peaks, i)
+        peak = old
+        for j in range(i, L, n):
+            peak = larger(load(logits, j), peak)
+        fall = larger(old - peak, smallest)
+        factor, mass, energy = exp2(fall), load(masses, i), zeros(logits)
+        if energetic:
+            energy = factor * (load(energies, i) + fall * log_two * mass)
+        mass = factor * mass
+        for j in range(i, L, n):
+            log = larger(load(logits, j) - peak, smallest)
+            w = exp2(log)
+            mass = mass + w
+            if energetic:
+                energy = fma(w, log * log_two, energy)
+            store(logits, j, w)
+        store(peaks, i, peak)
+        store(masses, i, mass)
+        if energetic:
+            store(energies, i, energy)
+        for c in range(Cv):
+            totals = at(pointer(sums.total), (c * Y * X + pixel) * n + i)
+            values = at(pointer(sums.values), c * next_values + candidate)
+            weighted = factor * load(totals, 0)
+            for j in range(i, L, n):
+                weighted = fma(load(logits, j), load(values, j), weighted)
+            store(totals, 0, weighted)

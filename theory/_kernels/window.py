@@ -1,19 +1,19 @@
-"""Squared distances between windows, displacement by displacement, for one query and one block of training images.
+"""Squared distances between windows, a row of candidates at a time, for one query and one block of training images.
 
-For a displacement (dy, dx) the candidate of query pixel (a, b) is training pixel (a + dy, b + dx), and its distance is
-the window sum of one squared-difference image. Window sums cost three additions a pixel at any window size: doubling
-along the row, and down the columns the suffix sums of one band of rows plus the prefix sums of the next
-(van Herk 1992). Nothing is ever subtracted, so small distances keep their relative precision.
+A query pixel (a, b) and a row of candidates (a', b'), all columns b' and all images of the block, lie side by side in
+memory. Their distances are sums over k rows, u = a + i against a' + i, of sums over k columns; the column sums of one
+row serve k query pixels, going down a displacement a' - a. So a pair costs about k operations for the columns and
+three for the rows, whatever k: rows are added as the suffix sums of one band of k rows plus the prefix sums of the
+next (van Herk 1992). Nothing is ever subtracted: small distances keep their relative precision.
 """
 
 import numpy as np
 from numba import njit
 
-from theory._kernels.exponential import exp
-from theory._kernels.numerics import FASTMATH
+from theory._kernels.vector import at, fma, item, lanes, larger, largest, load, lowest, pointer, splat, store, zeros
 
 
-@njit(cache=True)
+@njit
 def pad_block(block, rows, cols, out):
     """out[c, u, v, :] = block[c, rows[u], cols[v], :], and 0 where an index is -1; (C, H, W, n) -> (C, U, V, n)."""
     for c in range(out.shape[0]):
@@ -28,206 +28,200 @@ def pad_block(block, rows, cols, out):
                         target[j] = source[j]
 
 
-@njit(fastmath=FASTMATH, cache=True)
-def _difference_row(query, block, u, dy, b_low, width, dx, out):
-    """out[v, j] = sum_c (query[c, u, v] - block[c, u + dy, v + dx, j])^2 for width columns from b_low, flat."""
-    n = block.shape[3]
-    out = out[: width * n]
-    for c in range(block.shape[0]):
-        q = query[c, u].reshape(-1)[b_low * n : (b_low + width) * n]
-        t = block[c, u + dy].reshape(-1)[(b_low + dx) * n : (b_low + dx + width) * n]
-        if c == 0:
-            for j in range(out.shape[0]):
-                d = q[j] - t[j]
-                out[j] = d * d
-        else:
-            for j in range(out.shape[0]):
-                d = q[j] - t[j]
-                out[j] += d * d
+@njit
+def copy_block(block, out):
+    """out = block, in the dtype of out; (C, H, W, n)."""
+    for c in range(out.shape[0]):
+        for a in range(out.shape[1]):
+            for b in range(out.shape[2]):
+                for j in range(out.shape[3]):
+                    out[c, a, b, j] = block[c, a, b, j]
 
 
-@njit(fastmath=FASTMATH, cache=True)
-def _add(a, b, out):
-    for j in range(out.shape[0]):
-        out[j] = a[j] + b[j]
+@njit
+def window_norms(block, kh, kw, out):
+    """out[a, b, :] = sum over the window at (a, b) of block^2; block (C, U, V, n) -> (U - kh + 1, V - kw + 1, n)."""
+    C, U, V, n = block.shape
+    across = np.empty((U, out.shape[1], n), out.dtype)
+    for u in range(U):
+        for b in range(out.shape[1]):
+            sums = across[u, b]
+            sums[:] = 0
+            for c in range(C):
+                for v in range(b, b + kw):
+                    for j in range(n):
+                        sums[j] += block[c, u, v, j] * block[c, u, v, j]
+    for a in range(out.shape[0]):
+        for b in range(out.shape[1]):
+            sums = out[a, b]
+            sums[:] = 0
+            for u in range(a, a + kh):
+                for j in range(n):
+                    sums[j] += across[u, b, j]
 
 
-@njit(fastmath=FASTMATH, cache=True)
-def _row_windows(source, spare, kw, width, n, out):
-    """out[b] = source[b] + ... + source[b + kw - 1] by doubling; source (width + kw - 1 columns) and spare are used up.
+def _column_sums(term):
+    """A kernel: out[j] = sum over channels and c < kw of term(q[c], t[j + c n]), j < L; `second` so with q[c + 1].
 
-    No array is written in terms of its own neighbours: the compiler's check for overlap would choose the scalar loop.
+    The column sums of one row of the windows of two neighbouring query pixels, against a row of candidates.
+    channels: (C, numbers from one to the next in q, and in t). Four vectors at a time for two query pixels, so that
+    what is loaded is used twice or four times.
     """
-    L = width * n
-    out = out[:L]
-    if kw == 3:
-        first, second, third = source[:L], source[n : n + L], source[2 * n : 2 * n + L]
-        for j in range(L):
-            out[j] = first[j] + second[j] + third[j]
-        return
-    out[:] = source[:L]
-    offset, size, columns = 1, 1, width + kw - 1
-    rest = (kw - 1) >> 1
-    while rest > 0:
-        columns -= size  # spare[v] becomes the sum of 2 * size columns from v
-        _add(source[: columns * n], source[size * n : (size + columns) * n], spare[: columns * n])
-        source, spare = spare, source
-        size *= 2
-        if rest & 1:
-            piece = source[offset * n : offset * n + L]
-            for j in range(L):
-                out[j] += piece[j]
-            offset += size
-        rest >>= 1
+
+    @njit
+    def sums(q, t, channels, kw, n, L, out, second):
+        C, next_q, next_t = channels
+        step, j = lanes(t), 0
+        while j + 4 * step <= L:
+            a0, a1, a2, a3 = zeros(t), zeros(t), zeros(t), zeros(t)
+            b0, b1, b2, b3 = zeros(t), zeros(t), zeros(t), zeros(t)
+            for ch in range(C):
+                for c in range(kw):
+                    x, y = splat(t, item(q, ch * next_q + c)), splat(t, item(q, ch * next_q + c + 1))
+                    place = at(t, ch * next_t + j + c * n)
+                    v0, v1, v2, v3 = load(place, 0), load(place, step), load(place, 2 * step), load(place, 3 * step)
+                    a0, a1, a2, a3 = term(x, v0, a0), term(x, v1, a1), term(x, v2, a2), term(x, v3, a3)
+                    b0, b1, b2, b3 = term(y, v0, b0), term(y, v1, b1), term(y, v2, b2), term(y, v3, b3)
+            _store4(at(out, j), step, a0, a1, a2, a3)
+            _store4(at(second, j), step, b0, b1, b2, b3)
+            j += 4 * step
+        while j < L:
+            a0, b0 = zeros(t), zeros(t)
+            for ch in range(C):
+                for c in range(kw):
+                    v0 = load(t, ch * next_t + j + c * n)
+                    a0 = term(splat(t, item(q, ch * next_q + c)), v0, a0)
+                    b0 = term(splat(t, item(q, ch * next_q + c + 1)), v0, b0)
+            store(out, j, a0)
+            store(second, j, b0)
+            j += step
+
+    return sums
 
 
-@njit(fastmath=FASTMATH, cache=True)
-def _advance(query, block, u, step, dy, dx, b_low, width, kh, kw, scratch, spare, band, prefix, out):
-    """Take in padded row u, the step-th of this displacement; true once `out` holds a full row of window distances.
+@njit
+def _store4(out, step, v0, v1, v2, v3):
+    store(out, 0, v0)
+    store(out, step, v1)
+    store(out, 2 * step, v2)
+    store(out, 3 * step, v3)
 
-    band (kh, >= width * n): suffix sums of the last full band of kh rows; prefix: sum of the current band so far.
-    For kh = 3 the three rows are simply added.
-    """
-    n = block.shape[3]
-    L = width * n
-    position = step % kh
-    _difference_row(query, block, u, dy, b_low, width + kw - 1, dx, scratch)
-    row = band[position, :L]  # the suffix sum kept here is not needed any more
-    _row_windows(scratch, spare, kw, width, n, row)
-    prefix, out = prefix[:L], out[:L]
-    if kh == 3:
-        if step >= 2:
-            first, second, third = band[0, :L], band[1, :L], band[2, :L]
-            for j in range(L):
-                out[j] = first[j] + second[j] + third[j]
-        return step >= 2
-    if position == 0:
-        for j in range(L):
-            prefix[j] = row[j]
+
+@njit
+def _product(x, v, a):
+    return fma(x, v, a)
+
+
+@njit
+def _square(x, v, a):
+    d = x - v
+    return fma(d, d, a)
+
+
+_products, _squares = _column_sums(_product), _column_sums(_square)
+
+
+@njit
+def _add(a, b, L, out):
+    for j in range(0, L, lanes(a)):
+        store(out, j, load(a, j) + load(b, j))
+
+
+@njit
+def _logits(a, b, c, terms, norms, scales, L, out):
+    """out = scale (a + b + c) - norm_scale norms, with only `terms` of a, b, c; returns the largest."""
+    scale, norm_scale = splat(a, scales[0]), splat(a, -scales[1])
+    step, top = lanes(a), lowest(a)
+    if terms == 1:
+        for j in range(0, L, step):
+            v = fma(scale, load(a, j), norm_scale * load(norms, j))
+            store(out, j, v)
+            top = larger(v, top)
+    elif terms == 2:
+        for j in range(0, L, step):
+            v = fma(scale, load(a, j) + load(b, j), norm_scale * load(norms, j))
+            store(out, j, v)
+            top = larger(v, top)
     else:
-        for j in range(L):
-            prefix[j] += row[j]
-    if position == kh - 1:
-        for j in range(L):
-            out[j] = prefix[j]
-        for p in range(kh - 2, -1, -1):
-            low, high = band[p, :L], band[p + 1, :L]
-            for j in range(L):
-                low[j] += high[j]
-    elif step >= kh:
-        suffix = band[position + 1, :L]
-        for j in range(L):
-            out[j] = prefix[j] + suffix[j]
-    return step >= kh - 1
+        for j in range(0, L, step):
+            v = fma(scale, load(a, j) + load(b, j) + load(c, j), norm_scale * load(norms, j))
+            store(out, j, v)
+            top = larger(v, top)
+    return largest(top)
 
 
-@njit(fastmath=FASTMATH, cache=True)
-def _lower(distance, smallest):
-    for j in range(distance.shape[0]):
-        smallest[j] = distance[j] if distance[j] < smallest[j] else smallest[j]
+@njit(forceinline=True)
+def _row_logits(step, kh, band, length, prefix, norms, scales, L, out):
+    """Take in the step-th row of a displacement, its column sums at band[step % kh]; when kh rows are there, put the
+    logits of a row of candidates into `out` and return (True, the largest).
 
-
-@njit(fastmath=FASTMATH, cache=True)
-def _weigh(distance, reference, precision, weight, mass):
-    for j in range(distance.shape[0]):
-        w = exp((reference[j] - distance[j]) * precision)
-        weight[j] = w
-        mass[j] += w
-
-
-@njit(fastmath=FASTMATH, cache=True)
-def _add_energy(distance, reference, precision, weight, energy):
-    for j in range(distance.shape[0]):
-        energy[j] += weight[j] * ((reference[j] - distance[j]) * precision)
-
-
-@njit(cache=True)
-def _collect(distance, a, b_low, dy, dx, images, offset, limit, keys, sources):
-    """Put the candidates of one row whose distance is below `limit` into the sorted lists of their query pixels."""
-    n, width, K = limit.shape[2], distance.shape[0] // limit.shape[2], keys.shape[2]
-    limits = limit[a].reshape(-1)[b_low * n : (b_low + width) * n]
-    hits = 0
-    for j in range(limits.shape[0]):
-        hits += 1 if distance[j] < limits[j] else 0
-    if hits == 0:
-        return
-    for v in range(width):
-        b = b_low + v
-        for j in range(n):
-            if distance[v * n + j] < limit[a, b, j]:
-                key, k = distance[v * n + j] - offset[a, b, j], K - 1
-                while k > 0 and keys[a, b, k - 1] > key:
-                    keys[a, b, k] = keys[a, b, k - 1]
-                    sources[a, b, k] = sources[a, b, k - 1]
-                    k -= 1
-                keys[a, b, k] = key
-                sources[a, b, k, 0], sources[a, b, k, 1], sources[a, b, k, 2] = images[j], a + dy, b + dx
-                set_limits(keys[a, b, K - 1], images, offset[a, b], limit[a, b])
-
-
-@njit(cache=True)
-def set_limits(key, images, offset, limit):
-    """limit[j] = key + offset[j], the distance from which image j's candidate would enter the list; never for -1."""
-    for j in range(limit.shape[0]):
-        limit[j] = key + offset[j] if images[j] >= 0 else -np.inf
-
-
-@njit(fastmath=FASTMATH, cache=True)
-def _add_values(weight, value, total):
-    for j in range(weight.shape[0]):
-        total[j] += weight[j] * value[j]
-
-
-@njit(cache=True)
-def sweep(query, block, values, geometry, first, last, find, weigh, collect, reference, precision, work, sums, lists):
-    """One pass over all (query pixel, candidate) pairs of a block, for query rows first, ..., last - 1.
-
-        find:   smallest[a, b, j] = min d
-        weigh:  mass[a, b, j] = sum w,   total[c, a, b, j] = sum w v,   energy[a, b, j] = sum w log w,
-                w = exp((reference[a, b, j] - d) precision)
-        collect: the candidates with the smallest d - offset[a, b, j], into sorted lists
-        d = |query window at (a, b) - window of image j at (a + dy, b + dx)|^2,   v = values[c, a + dy, b + dx, j]
-
-    query (C, U, V, n): padded, the same in all n lanes      block (C, U, V, n): padded      values (Cv, H, W, n)
-    geometry: (kh, kw, _, _, row moves, column moves), a move being (displacement, low, high): the query coordinates
-    that may use it      precision: 1 / (2 sigma^2)      work: row buffers (5, V * n) and band (kh, V * n)
-    sums: smallest, mass (H, W, n), total (Cv, H, W, n), energy (H, W, n) or empty: set for the rows asked for
-    lists: images (n,), -1 for none; offset, limit (H, W, n), keys (H, W, K), sources (H, W, K, 3): image, y, x
-    One dtype throughout, but for the lists' keys.
+    band (kh rows of `length`): the suffix sums of the last full band of kh rows; prefix: the sum of the band so far.
     """
-    smallest, mass, total, energy = sums
-    images, offset, limit, keys, sources = lists
-    kh, kw, _, _, rows, cols = geometry
-    buffers, band = work
-    scratch, spare, prefix, distance, weight = buffers[0], buffers[1], buffers[2], buffers[3], buffers[4]
-    n = block.shape[3]
-    if find:
-        smallest[first:last] = np.inf
-    if weigh:
-        mass[first:last] = 0
-        total[:, first:last] = 0
-        energy[first:last] = 0
-    for i in range(rows.shape[0]):
-        dy, a_low, a_high = rows[i, 0], max(rows[i, 1], first), min(rows[i, 2], last)
-        for k in range(cols.shape[0]):
-            dx, b_low, b_high = cols[k]
-            width = b_high - b_low
-            d, w = distance[: width * n], weight[: width * n]
-            for u in range(a_low, a_high + kh - 1 if a_high > a_low else a_low):
-                if not _advance(query, block, u, u - a_low, dy, dx, b_low, width, kh, kw, scratch, spare, band,
-                                prefix, distance):
-                    continue
-                a = u - kh + 1
-                if find:
-                    _lower(d, smallest[a].reshape(-1)[b_low * n : b_high * n])
-                if collect:
-                    _collect(d, a, b_low, dy, dx, images, offset, limit, keys, sources)
-                if weigh:
-                    _weigh(d, reference[a].reshape(-1)[b_low * n : b_high * n], precision, w,
-                           mass[a].reshape(-1)[b_low * n : b_high * n])
-                    if energy.shape[0] > 0:
-                        _add_energy(d, reference[a].reshape(-1)[b_low * n : b_high * n], precision, w,
-                                    energy[a].reshape(-1)[b_low * n : b_high * n])
-                    for c in range(values.shape[0]):
-                        _add_values(w, values[c, a + dy].reshape(-1)[(b_low + dx) * n : (b_high + dx) * n],
-                                    total[c, a].reshape(-1)[b_low * n : b_high * n])
+    position = step % kh
+    row = at(band, position * length)
+    if kh == 1:
+        return True, _logits(row, row, row, 1, norms, scales, L, out)
+    if kh == 3:
+        if step < 2:
+            return False, item(out, 0)
+        return True, _logits(band, at(band, length), at(band, 2 * length), 3, norms, scales, L, out)
+    if position == 0:
+        for j in range(0, L, lanes(row)):
+            store(prefix, j, load(row, j))
+    else:
+        _add(prefix, row, L, prefix)
+    if position < kh - 1:
+        if step < kh:
+            return False, item(out, 0)
+        return True, _logits(prefix, at(row, length), row, 2, norms, scales, L, out)
+    top = _logits(prefix, row, row, 1, norms, scales, L, out)
+    for p in range(kh - 2, -1, -1):
+        _add(at(band, p * length), at(band, (p + 1) * length), L, at(band, p * length))
+    return True, top
+
+
+def sweeping(consume):
+    """A kernel that visits every row of candidates of every query pixel, for one query and one block.
+
+    For each: consume(state, logits, top, L, (a, b, a', b'), pixel, candidate), where logits points at L = columns * n
+    numbers, those of the candidates (a', b'), (a', b' + 1), ... in each of the n images, and top is the largest;
+    pixel is the place of (a, b) in (Y, X), candidate that of (a', b', 0) in (H, W, n).
+
+        logit = scale * d - norm_scale * norms       products:  d = <window of q, window of t>
+                                                     otherwise: d = |window of q - window of t|^2
+    query (C, U, V + 1): padded, one column more      block (C, U, V, n): padded      norms (H, W, n): of candidates
+    geometry: (kh, kw, _, _, row moves, column runs), see theory.geometry      width: X
+    buffers: band (2, kh, >= L), rows (3, >= L)
+    """
+
+    @njit
+    def sweep(query, block, norms, geometry, width, products, scales, buffers, state):
+        kh, kw, _, _, moves, columns = geometry
+        band, rows = buffers
+        n, length = block.shape[3], band.shape[2]
+        channels = block.shape[0], query.shape[1] * query.shape[2], block.shape[1] * block.shape[2] * n
+        q, t, norm, out = pointer(query), pointer(block), pointer(norms), pointer(rows)
+        next_q, next_t, next_norm = query.shape[2], block.shape[2] * n, norms.shape[1] * n
+        bands, prefixes = (pointer(band), at(pointer(band), kh * length)), (at(out, length), at(out, 2 * length))
+        for m in range(moves.shape[0]):
+            dy, low, high = moves[m]
+            for k in range(columns.shape[0]):
+                b, outputs, first, end = columns[k]
+                L = (end - first) * n
+                for u in range(low, high + kh - 1):
+                    step = u - low
+                    q_row, t_row = at(q, u * next_q + b), at(t, (u + dy) * next_t + first * n)
+                    place = (step % kh) * length
+                    if products:
+                        _products(q_row, t_row, channels, kw, n, L, at(bands[0], place), at(bands[1], place))
+                    else:
+                        _squares(q_row, t_row, channels, kw, n, L, at(bands[0], place), at(bands[1], place))
+                    a = u - kh + 1
+                    for h in range(outputs):
+                        candidate = (a + dy) * next_norm + first * n
+                        ready, top = _row_logits(step, kh, bands[h], length, prefixes[h], at(norm, candidate), scales,
+                                                 L, out)
+                        if ready:
+                            consume(state, out, top, L, (a, b + h, a + dy, first), a * width + b + h, candidate)
+
+    return sweep
