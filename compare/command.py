@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -42,3 +43,37 @@ def run(prog: str, work: Callable[[], int]) -> int:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def device(name: str) -> str:
+    """"cpu" or "cuda" for "auto", "cpu" or "cuda". ValueError for "cuda" where torch finds none."""
+    if name == "cpu":
+        return name
+    import torch
+
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device: got cuda, but torch sees no CUDA device; want auto or cpu")
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def use_threads(jobs: int | None) -> int:
+    """How many CPU threads to use: `jobs`, or all CPUs that this process may run on. ValueError: not so many CPUs.
+
+    To be called before numpy is imported: linear algebra libraries read the number from the environment once.
+    """
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if jobs is not None and not 1 <= jobs <= available:
+        raise ValueError(f"--jobs: got {jobs}, want 1 to {available}, the CPUs there are")
+    threads = jobs or available
+    for library in ("OMP", "OPENBLAS", "MKL"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", str(threads))
+    return threads
+
+
+def set_threads(threads: int) -> None:
+    """The same for torch and numba, which would each take all."""
+    import numba
+    import torch
+
+    torch.set_num_threads(threads)
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from compare.progress import Progress, quiet
 from empirical.atomic import replacing, write_text
 
 
@@ -22,11 +23,12 @@ class RunFolder:
     """`path` with config.json, parts/NAME.npz for each part that is done, and whatever the run writes at its end.
 
     path: made if it is not there. config: JSON-like; opening the folder of another configuration is a ValueError that
-    names the entries that differ, and so is a folder that holds files but no run.
+    names the entries that differ, and so is a folder that holds files but no run. progress: shown by those who work on
+    its parts.
     """
 
-    def __init__(self, path: Path, config: Mapping):
-        self.path, self.seconds = Path(path), 0.0
+    def __init__(self, path: Path, config: Mapping, progress: Progress = quiet):
+        self.path, self.seconds, self.progress = Path(path), 0.0, progress
         record, wanted = self.path / "config.json", json.loads(json.dumps(config))
         if record.is_file():
             held = _read(record)
@@ -55,6 +57,11 @@ class RunFolder:
             arrays = dict(stored)
         self.seconds += float(arrays.pop("seconds"))
         return arrays
+
+    def steps(self, name: str, count: int, make: Callable[[int], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        """The parts "name step 0", "name step 1", ..., with progress; each array stacked along a new last axis."""
+        parts = [self.part(f"{name} step {i}", lambda i=i: make(i)) for i in self.progress(list(range(count)), name)]
+        return {array: np.stack([part[array] for part in parts], axis=-1) for array in parts[0]}
 
     def part_file(self, name: str) -> Path:
         """Where a part of that name is kept."""

@@ -117,6 +117,16 @@ def described(dims, values, long_name: str, units: str = "1") -> tuple:
     return dims, values, {"long_name": long_name, "units": units}
 
 
+def half(images: np.ndarray) -> np.ndarray:
+    """float32 rounded to half precision's 11 significant bits: such images pack to two bytes a value.
+
+    The exponent keeps float32's range: a network that runs away stays finite.
+    """
+    bits = np.asarray(images, dtype=np.float32).view(np.uint32)
+    even = (bits >> np.uint32(13)) & np.uint32(1)
+    return ((bits + np.uint32(0x0FFF) + even) & np.uint32(0xFFFFE000)).view(np.float32)
+
+
 def validate(dataset: xr.Dataset) -> None:
     """ValueError, in one line, unless the dataset keeps the schema: variables, dimensions, unique names, attributes."""
     for name, (dims, _) in VARIABLES.items():
@@ -140,23 +150,33 @@ def validate(dataset: xr.Dataset) -> None:
 
 
 def save(dataset: xr.Dataset, path: Path) -> None:
-    """Write the dataset as netCDF-4 under a temporary name and rename it: `path` is never half a file."""
+    """Write a result, checked, as netCDF-4."""
     validate(dataset)
+    write(dataset, path)
+
+
+def load(path: Path) -> xr.Dataset:
+    """Read a result into memory. ValueError: no such file, not netCDF, or not a result."""
+    dataset = read(path)
+    validate(dataset)
+    return dataset
+
+
+def write(dataset: xr.Dataset, path: Path) -> None:
+    """Write any dataset as netCDF-4 under a temporary name and rename it: `path` is never half a file."""
     compressed = {name: {"zlib": True, "complevel": 4, "shuffle": True} for name in dataset.data_vars
                   if dataset[name].dtype != bool}
     with replacing(Path(path)) as temporary:
         dataset.to_netcdf(temporary, engine="h5netcdf", encoding=compressed)
 
 
-def load(path: Path) -> xr.Dataset:
-    """Read a result into memory. ValueError: no such file, not netCDF, or not a result."""
+def read(path: Path) -> xr.Dataset:
+    """Read a dataset into memory. ValueError: no such file, or not netCDF."""
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"result: found no file {path}, want a result.nc of compare.run")
     try:
         with xr.open_dataset(path, engine="h5netcdf") as dataset:
-            dataset = dataset.load()
+            return dataset.load()
     except OSError as error:
         raise ValueError(f"result: {path} cannot be read as netCDF ({str(error).splitlines()[0]})") from error
-    validate(dataset)
-    return dataset

@@ -4,7 +4,6 @@ or one step of the group."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -47,8 +46,8 @@ class Replayed:
 
 
 def drawn(folder: RunFolder, name: str, machine, noise: np.ndarray, schedule: Schedule, steps: int, *,
-          groups: Iterable[slice], labels: np.ndarray | None = None, patch_sizes=None, strengths=None) -> np.ndarray:
-    """The images (S, C, H, W) that a machine or network draws from noise (S, C, H, W), group by group of `groups`.
+          labels: np.ndarray | None = None, patch_sizes=None, strengths=None) -> np.ndarray:
+    """The images (S, C, H, W) that a machine or network draws from noise (S, C, H, W), GROUP by GROUP.
 
     Each group is a part of the folder called `name` and its samples; labels (S,) or None; the rest as in `ddim`.
     """
@@ -66,9 +65,5 @@ def drawn(folder: RunFolder, name: str, machine, noise: np.ndarray, schedule: Sc
         progress.unlink(missing_ok=True)
         return images
 
-    return np.concatenate([group(which) for which in groups])
-
-
-def in_groups(count: int) -> list[slice]:
-    """The samples 0, ..., count - 1 in groups of GROUP."""
-    return [slice(start, min(start + GROUP, count)) for start in range(0, count, GROUP)]
+    groups = [slice(start, min(start + GROUP, len(noise))) for start in range(0, len(noise), GROUP)]
+    return np.concatenate([group(which) for which in folder.progress(groups, name)])

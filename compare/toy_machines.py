@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from compare.calibration import Calibration, calibrate_patch_size, calibrate_strength, trajectory
+from compare.machines import StudyMachine
 from compare.names import els_fitted
 from compare.toy_config import ToyConfig
 from compare.toy_names import ATTENTION_FITTED, ATTENTIONS, attention_fitted, attention_fixed, els_fixed
@@ -17,14 +18,6 @@ from theory.schedule import Schedule
 
 RECEPTIVE_FIELD = 5
 """Side of the window that ToyCNN's two 3 x 3 convolutions see."""
-
-class ToyMachine(NamedTuple):
-    """A machine with its setting of each step (index 0 = least noise); None for a setting that it does not have."""
-
-    name: str
-    machine: object
-    patch_sizes: np.ndarray | None = None
-    strengths: np.ndarray | None = None
 
 
 class Fit(NamedTuple):
@@ -44,26 +37,26 @@ def fit(images: np.ndarray, network: NetworkDenoiser, attention: str, phi_1: np.
     return Fit(patch_size, calibrate_strength(attend, path, config.strengths, patch_size.chosen))
 
 
-def toy_machines(images: np.ndarray, fits: Mapping[str, Fit], config: ToyConfig) -> list[ToyMachine]:
+def toy_machines(images: np.ndarray, fits: Mapping[str, Fit], config: ToyConfig) -> list[StudyMachine]:
     """Every machine of the study, on the training images: those without a fit first."""
     els = EquivariantLocalScore(images, RECEPTIVE_FIELD)
     attend = {attention: AttentionScore(images, RECEPTIVE_FIELD, attention=attention) for attention in ATTENTIONS}
     always = lambda value: np.full(config.steps, value)
 
     machines = [
-        ToyMachine("ideal", IdealScore(images)),
-        ToyMachine("wiener", WienerScore(images)),
-        ToyMachine(f"local k={RECEPTIVE_FIELD}", LocalScore(images, RECEPTIVE_FIELD), always(RECEPTIVE_FIELD)),
+        StudyMachine("ideal", IdealScore(images)),
+        StudyMachine("wiener", WienerScore(images)),
+        StudyMachine(f"local k={RECEPTIVE_FIELD}", LocalScore(images, RECEPTIVE_FIELD), always(RECEPTIVE_FIELD)),
     ]
     for k in dict.fromkeys((config.fixed_patch_size, RECEPTIVE_FIELD)):
-        machines.append(ToyMachine(els_fixed(k), els, always(k)))
+        machines.append(StudyMachine(els_fixed(k), els, always(k)))
     for attention in ATTENTIONS:
         name = attention_fixed(attention, config.fixed_patch_size, config.fixed_strength)
-        machines.append(ToyMachine(name, attend[attention], always(config.fixed_patch_size),
+        machines.append(StudyMachine(name, attend[attention], always(config.fixed_patch_size),
                                    always(config.fixed_strength)))
     for variant, fitted in fits.items():
         k = fitted.patch_size.chosen
-        machines.append(ToyMachine(els_fitted(variant), els, k))
-        machines.append(ToyMachine(attention_fitted(variant), attend[ATTENTION_FITTED[variant]], k,
+        machines.append(StudyMachine(els_fitted(variant), els, k))
+        machines.append(StudyMachine(attention_fitted(variant), attend[ATTENTION_FITTED[variant]], k,
                                    fitted.strength.chosen))
     return machines

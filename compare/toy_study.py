@@ -5,7 +5,7 @@ Every stage keeps its parts in the run's folder, and takes them from there when 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -14,11 +14,12 @@ import xarray as xr
 
 from compare.calibration import Calibration
 from compare.folder import RunFolder
+from compare.machines import StudyMachine
 from compare.noise import calibration_samples, evaluation_samples, initial_noise
 from compare.provenance import provenance
 from compare.results import Generation, Prediction, build, described
 from compare.toy_config import ToyConfig
-from compare.toy_machines import Fit, ToyMachine, fit, toy_machines
+from compare.toy_machines import Fit, fit, toy_machines
 from compare.toy_names import ATTENTION_FITTED
 from empirical import checkpoint, consistency
 from empirical.adapters import NetworkDenoiser
@@ -34,10 +35,6 @@ JUDGED = {"consistent": "the sample's key-value pairs fit one map of the family"
           "clean": "every cell's mean lies near a palette colour",
           "novel": "the sample's colours are those of no training image"}
 
-Progress = Callable[[list, str], Iterable]
-"""Goes through a list of things to do, showing how far it is and what is being done."""
-
-
 class ToyNetwork(NamedTuple):
     """A trained network with the face of a machine, and the data it was trained on."""
 
@@ -47,24 +44,25 @@ class ToyNetwork(NamedTuple):
     dataset: Dataset
 
 
-def toy_study(config: ToyConfig, folder: RunFolder, *, command: str, progress: Progress) -> xr.Dataset:
+def toy_study(config: ToyConfig, folder: RunFolder, *, command: str) -> xr.Dataset:
     """The dataset of the study: `results.build`'s, and the fits to each network variant, seed by seed.
 
     folder: where parts that are done are found, and others kept. command: how the user asked for it, for the record.
     ValueError: a network that is missing, or networks that were not trained on one training set.
     """
-    networks = [_network(config, folder, *which) for which in progress(config.networks, "networks")]
+    networks = [_network(config, folder, *which) for which in folder.progress(config.networks, "networks")]
     dataset = networks[0].dataset
     if len({network.dataset.fingerprint for network in networks}) > 1:
         raise ValueError("networks: got networks that were trained on different data, want one training set")
     noise = initial_noise(config.seed, evaluation_samples(config.samples), dataset.images.shape[1:])
 
     sampled = [(network, steps) for network in networks for steps in config.network_steps]
-    generations = [_generation(folder, noise, *which) for which in progress(sampled, "network samples")]
+    generations = [_generation(folder, noise, *which) for which in folder.progress(sampled, "network samples")]
     fitted_on = [network for network in networks if network.training_seed == config.training_seeds[0]]
-    fits = {network.variant: _fit(config, folder, network) for network in progress(fitted_on, "calibration")}
+    fits = {network.variant: _fit(config, folder, network) for network in folder.progress(fitted_on, "calibration")}
     machines = toy_machines(dataset.images, fits, config)
-    predictions = [_prediction(config, folder, noise, machine) for machine in progress(machines, "machine samples")]
+    predictions = [_prediction(config, folder, noise, machine)
+                   for machine in folder.progress(machines, "machine samples")]
 
     first = calibration_samples(config.calibration_samples)
     seeds = {"seed": config.seed, "evaluation_samples": [0, config.samples - 1],
@@ -115,13 +113,11 @@ def _fit(config: ToyConfig, folder: RunFolder, network: ToyNetwork) -> Fit:
     return Fit(*(Calibration(*(arrays[f"{name}.{field}"] for field in Calibration._fields)) for name in Fit._fields))
 
 
-def _prediction(config: ToyConfig, folder: RunFolder, noise: np.ndarray, machine: ToyMachine) -> Prediction:
+def _prediction(config: ToyConfig, folder: RunFolder, noise: np.ndarray, machine: StudyMachine) -> Prediction:
     images = folder.part(f"predicted {machine.name}", lambda: {
         "images": ddim(machine.machine, noise, SCHEDULE, steps=config.steps, patch_sizes=machine.patch_sizes,
                        strengths=machine.strengths)})["images"]
-    nothing = np.zeros(config.steps)
-    return Prediction(machine.name, images, nothing if machine.patch_sizes is None else machine.patch_sizes,
-                      nothing if machine.strengths is None else machine.strengths)
+    return machine.prediction(images, config.steps)
 
 
 def _judge(dataset: Dataset, images: np.ndarray) -> dict[str, np.ndarray]:

@@ -22,12 +22,18 @@ class Blur:
 
 
 class Scheduled:
-    """A machine whose window size and strength depend on the step: what calibration has to find again."""
+    """A machine whose window size and strength depend on the step: what calibration has to find again.
 
-    def __init__(self, machine, schedule, patch_sizes, strengths):
+    Entry i of the n patch sizes holds for t in (i / n, (i + 1) / n].
+    """
+
+    def __init__(self, machine, schedule, patch_sizes, strengths=None):
         self.machine, self.schedule = machine, schedule
         self.patch_sizes, self.strengths = patch_sizes, strengths
 
     def denoise(self, x, sigma, labels=None):
-        i = round(float(self.schedule.time(sigma)) * len(self.patch_sizes)) - 1
-        return self.machine.denoise(x, sigma, patch_size=self.patch_sizes[i], strength=self.strengths[i])
+        i = int(np.ceil(float(self.schedule.time(sigma)) * len(self.patch_sizes) - 1e-6)) - 1
+        options = {} if self.strengths is None else {"strength": self.strengths[i]}
+        if labels is not None:
+            options["labels"] = labels
+        return self.machine.denoise(x, sigma, patch_size=self.patch_sizes[i], **options)

@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 
+import compare.toy_plan
 import compare.toy_study
 from compare import results
 from compare.metrics import agreement
@@ -93,7 +94,7 @@ def test_says_where_it_came_from(finished):
 
 def test_again_says_that_it_is_done(folder, capsys, monkeypatch):
     before = (folder / "result.nc").read_bytes()
-    monkeypatch.setattr(compare.toy_study, "toy_study", lambda *_, **__: pytest.fail("ran again"))
+    monkeypatch.setattr(compare.toy_plan, "toy_study", lambda *_, **__: pytest.fail("ran again"))
     assert main([*ARGUMENTS, "--out", str(folder)]) == 0
     out, err = capsys.readouterr()
     assert "is done" in err and out.startswith("Toy set: 3 samples, seed 5")
@@ -151,10 +152,10 @@ def test_trains_its_own_networks(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("wrong", [
-    ["--dataset", "mnist"], [], ["--samples", "0"], ["--samples", "many"], ["--seed", "-1"], ["--steps", "0"],
+    ["--dataset", "minst"], [], ["--samples", "0"], ["--samples", "many"], ["--seed", "-1"], ["--steps", "0"],
     ["--network-steps", "0"], ["--network-steps", "20", "20"], ["--variants", "resnet"], ["--training-seeds", "7"],
     ["--training-steps", "5"], ["--retrain", "--training-steps", "0"], ["--jobs", "0"], ["--device", "tpu"],
-    ["--unknown"],
+    ["--unknown"], ["--subset", "5"], ["--preset", "tiny"], ["--attention", "learned"], ["--checkpoint", "a"],
 ])
 def test_user_errors_take_one_line(wrong, tmp_path, capsys):
     dataset = [] if not wrong or "--dataset" in wrong else ["--dataset", "toy"]

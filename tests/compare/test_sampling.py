@@ -5,7 +5,7 @@ from numpy.testing import assert_array_equal
 from compare import sampling
 from compare.folder import RunFolder
 from compare.noise import initial_noise
-from compare.sampling import drawn, in_groups
+from compare.sampling import drawn
 from tests.compare.fakes import Blur
 from theory.schedule import CosineSchedule, ddim
 
@@ -31,33 +31,31 @@ class Counted(Blur):
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
+    """Groups of three and two samples, and every step kept."""
     monkeypatch.setattr(sampling, "KEEP_EVERY", 0.0)
+    monkeypatch.setattr(sampling, "GROUP", 3)
     return RunFolder(tmp_path / "run", {})
 
 
 def test_groups_do_not_show(folder):
-    whole = ddim(Blur(), NOISE, **OPTIONS)
-    assert_array_equal(drawn(folder, "a", Blur(), NOISE, groups=[slice(0, 5)], **OPTIONS), whole)
-    assert_array_equal(drawn(folder, "b", Blur(), NOISE, groups=[slice(0, 2), slice(2, 5)], **OPTIONS), whole)
-    assert {path.name for path in (folder.path / "parts").iterdir()} == {"a-0-4.npz", "b-0-1.npz", "b-2-4.npz"}
-    assert in_groups(45) == [slice(0, 20), slice(20, 40), slice(40, 45)]
+    assert_array_equal(drawn(folder, "a b", Blur(), NOISE, **OPTIONS), ddim(Blur(), NOISE, **OPTIONS))
+    assert {path.name for path in (folder.path / "parts").iterdir()} == {"a-b-0-2.npz", "a-b-3-4.npz"}
 
 
 def test_labels_go_with_their_samples(folder):
     labels = np.arange(5)
     whole = ddim(Counted(), NOISE, SCHEDULE, STEPS, labels=labels)
-    got = drawn(folder, "a", Counted(), NOISE, SCHEDULE, STEPS, groups=[slice(0, 3), slice(3, 5)], labels=labels)
+    got = drawn(folder, "a", Counted(), NOISE, SCHEDULE, STEPS, labels=labels)
     assert_array_equal(got, whole)
 
 
 @pytest.mark.parametrize("kill_at", range(1, 9))
 def test_a_kill_loses_at_most_one_step(folder, kill_at):
     """Two groups of 4 steps: killed at any of the 8 calls, the rest takes 9 - kill_at calls, and the same bits."""
-    groups = [slice(0, 2), slice(2, 5)]
     with pytest.raises(KeyboardInterrupt):
-        drawn(folder, "a", Counted(kill_at), NOISE, groups=groups, **OPTIONS)
+        drawn(folder, "a", Counted(kill_at), NOISE, **OPTIONS)
     rest = Counted()
-    got = drawn(folder, "a", rest, NOISE, groups=groups, **OPTIONS)
+    got = drawn(folder, "a", rest, NOISE, **OPTIONS)
     assert rest.calls == 9 - kill_at
     assert_array_equal(got, ddim(Blur(), NOISE, **OPTIONS))
     assert not [*(folder.path / "parts").glob("*steps*")]
@@ -67,6 +65,6 @@ def test_time_counts_every_sitting(folder, monkeypatch):
     clock = iter(np.arange(0.0, 1000.0))
     monkeypatch.setattr(sampling.time, "monotonic", lambda: next(clock))
     with pytest.raises(KeyboardInterrupt):
-        drawn(folder, "a", Counted(3), NOISE, groups=[slice(0, 5)], **OPTIONS)
-    drawn(folder, "a", Counted(), NOISE, groups=[slice(0, 5)], **OPTIONS)
-    assert folder.seconds == STEPS
+        drawn(folder, "a", Counted(3), NOISE, **OPTIONS)
+    drawn(folder, "a", Counted(), NOISE, **OPTIONS)
+    assert folder.seconds == 2 * STEPS
