@@ -4,24 +4,34 @@ from collections import namedtuple
 
 from numba import njit
 
-from theory._kernels.vector import item
+from theory._kernels.vector import item, pointer
 
-Lists = namedtuple("Lists", "keys sources images offset limit base exact")
+Measure = namedtuple("Measure", "query block shape size unit")
+"""Pointers to a query and a block, the block's shape, the window's size, and powers of two a unit of distance."""
+
+Lists = namedtuple("Lists", "keys sources images offset limit base measure")
 """keys (Y, X, K), sources (Y, X, K, 3) (image, y, x): the candidates with the smallest distance - offset, sorted;
 images (n,): those of the block, -1 for none; offset (Y, X, n); limit (Y, X): the logit that a candidate must exceed;
-base (Y, X): logit = base - unit (distance - offset);
-exact: query (C, U, V) float64, block (C, U, V, n), window size, and unit, powers of two a squared distance."""
+base (Y, X): logit = base - unit (distance - offset); measure: with which to measure again."""
 
 
 @njit
-def distance(exact, a, b, a2, b2, j):
+def measure(query, block, size, unit):
+    """A `Measure` of query (C, U, V + 1), float64, against block (C, U, V, n)."""
+    C, U, V, n = block.shape
+    return Measure(pointer(query), pointer(block), (C, U, V, n), size, unit)
+
+
+@njit
+def distance(measure, a, b, a2, b2, j):
     """|window of the query at (a, b) - window of image j at (a2, b2)|^2, float64."""
-    query, block, size, _ = exact
+    C, U, V, n = measure.shape
     d = 0.0
-    for c in range(query.shape[0]):
-        for u in range(size[0]):
-            for v in range(size[1]):
-                e = query[c, a + u, b + v] - block[c, a2 + u, b2 + v, j]
+    for c in range(C):
+        for u in range(measure.size[0]):
+            q, t = (c * U + a + u) * (V + 1) + b, ((c * U + a2 + u) * V + b2) * n + j
+            for v in range(measure.size[1]):
+                e = item(measure.query, q + v) - item(measure.block, t + v * n)
                 d += e * e
     return d
 
@@ -36,7 +46,7 @@ def collect(lists, logits, top, L, row):
     a, b, a2, b2 = row
     if top <= lists.limit[a, b]:
         return
-    images, n, unit = lists.images, lists.images.shape[0], lists.exact[3]
+    images, n, unit = lists.images, lists.images.shape[0], lists.measure.unit
     keys, sources = lists.keys[a, b], lists.sources[a, b]
     K = keys.shape[0]
     for j in range(L):
@@ -44,7 +54,7 @@ def collect(lists, logits, top, L, row):
         if logit <= lists.limit[a, b] or images[j % n] < 0:
             continue
         column, lane = b2 + j // n, j % n
-        key, k = distance(lists.exact, a, b, a2, column, lane) - lists.offset[a, b, lane], K - 1
+        key, k = distance(lists.measure, a, b, a2, column, lane) - lists.offset[a, b, lane], K - 1
         if not key < keys[k]:
             lists.limit[a, b] = logit
             continue

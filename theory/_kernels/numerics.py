@@ -3,7 +3,7 @@
 LANES = 16
 """Fewest images in a block, innermost in memory: one vector of float32, two of float64."""
 
-ROW = 512
+ROW = 1024
 """Numbers in a row of (candidate columns x images) that the kernels aim at: narrow images go into larger blocks."""
 
 CHUNKS = 16

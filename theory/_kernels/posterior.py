@@ -5,7 +5,7 @@ from collections import namedtuple
 import numpy as np
 from numba import njit
 
-from theory._kernels.nearest import Lists, collect
+from theory._kernels.nearest import Lists, collect, measure
 from theory._kernels.numerics import FLOAT32_LOGIT
 from theory._kernels.softmax import LN2, ImageSums, Named, Sums, absorb, absorb_by_image, absorb_named, close_block
 from theory._kernels.vector import aligned, at, lanes, larger, largest, load, lowest, pointer, store
@@ -75,10 +75,10 @@ def _far(products, itemsize):
 
 
 @njit
-def _sums(peak, mass, total, values, far, exact):
+def _sums(peak, mass, total, values, far, measure):
     Cv, Y, X = total.shape
     channels = Cv, Y * X, values.shape[1] * values.shape[2] * values.shape[3]
-    return Sums(pointer(peak), pointer(mass), pointer(total), pointer(values), channels, far, exact)
+    return Sums(pointer(peak), pointer(mass), pointer(total), pointer(values), channels, far, measure)
 
 
 _sweep_sums, _sweep_named, _sweep_images = sweeping(absorb), sweeping(absorb_named), sweeping(absorb_by_image)
@@ -106,7 +106,7 @@ def scan(queries, exact, blocks, values, index, order, geometry, precision, prod
             continue
         for b in range(queries.shape[0]):
             unit, far = precision[b] * LOG2E, _far(products[b], queries.itemsize)
-            sums = _sums(peaks[b], masses[b], totals[b], room.values, far, (exact[b], room.block, size, unit))
+            sums = _sums(peaks[b], masses[b], totals[b], room.values, far, measure(exact[b], room.block, size, unit))
             _sweep_sums(queries[b], room.block, room.norms if products[b] else room.absent, geometry, X, products[b],
                         _scales(products[b], unit), room.buffers, sums)
 
@@ -128,9 +128,9 @@ def scan_sources(queries, exact, blocks, values, index, order, geometry, precisi
             continue
         for b in range(B):
             unit, far = precision[b] * LOG2E, _far(products[b], queries.itemsize)
-            measure = exact[b], room.block, size, unit
-            sums = _sums(peaks[b], masses[b], totals[b], room.values, far, measure)
-            lists = Lists(keys[b], sources[b], room.images, offset, limit[b], base[b], measure)
+            measured = measure(exact[b], room.block, size, unit)
+            sums = _sums(peaks[b], masses[b], totals[b], room.values, far, measured)
+            lists = Lists(keys[b], sources[b], room.images, offset, limit[b], base[b], measured)
             named = Named(sums, lists, energies[b], image_mass, done[b])
             _sweep_named(queries[b], room.block, room.norms if products[b] else room.absent, geometry, X, products[b],
                          _scales(products[b], unit), room.buffers, named)
@@ -210,6 +210,6 @@ def scan_offsets(query, blocks, index, position, order, geometry, offsets, keys,
                         offset[y, x, j] = offsets[s, y, x]
         if not _fill(room, blocks[m], blocks[m], present, -1, geometry, False):
             continue
-        measure = query, room.block, (geometry[0], geometry[1]), 1.0
-        lists = Lists(keys, sources, room.images, offset, limit, base, measure)
+        measured = measure(query, room.block, (geometry[0], geometry[1]), 1.0)
+        lists = Lists(keys, sources, room.images, offset, limit, base, measured)
         _sweep_offsets(query, room.block, room.absent, geometry, X, False, _scales(False, 1.0), room.buffers, lists)

@@ -20,9 +20,9 @@ from theory._kernels.vector import total as across
 
 LN2 = 0.6931471805599453
 
-Sums = namedtuple("Sums", "peak mass total values channels far exact")
+Sums = namedtuple("Sums", "peak mass total values channels far measure")
 """Pointers to peak, mass (Y, X), total (Cv, Y, X), and to the block's values (Cv, H, W, n); channels: Cv, Y * X,
-H * W * n; far: the peak below which candidates are measured again in float64; exact: see `nearest.distance`."""
+H * W * n; far: the peak below which candidates are measured again in float64, by measure."""
 
 Named = namedtuple("Named", "sums lists energy image_mass done")
 """Sums with the nearest candidates (`nearest.Lists`) and entropies: energy (2, Y, X); image_mass (Y, X, n), of the
@@ -114,17 +114,16 @@ def raise_peak(sums, top, pixel):
 
 
 @njit
-def measure_again(exact, logits, peak, L, row):
+def measure_again(measure, logits, peak, L, row):
     """For a query far from every candidate: measure those of a row that may count in float64, one by one, and make the
     row relative to the peak. Returns the peak of the row as it is then, 0."""
-    _, block, _, unit = exact
     a, b, a2, b2 = row
-    n = block.shape[3]
+    n = measure.shape[3]
     least = peak - NEGLIGIBLE + 1e-5 * peak
     for j in range(L):
         logit = float(item(logits, j))
         if logit >= least:
-            logit = -unit * distance(exact, a, b, a2, b2 + j // n, j % n)
+            logit = -measure.unit * distance(measure, a, b, a2, b2 + j // n, j % n)
         put(logits, j, logit - peak)
     return 0.0
 
@@ -136,7 +135,7 @@ def absorb(sums, logits, top, L, row, pixel, candidate):
         return
     peak = raise_peak(sums, top, pixel)
     if peak < sums.far:
-        peak = measure_again(sums.exact, logits, peak, L, row)
+        peak = measure_again(sums.measure, logits, peak, L, row)
     Cv, next_total, next_values = sums.channels
     if Cv == 1:
         mass, weighted = _weigh(logits, peak, at(sums.values, candidate), L)
@@ -175,7 +174,7 @@ def absorb_named(named, logits, top, L, row, pixel, candidate):
             image_mass[a, b, i] *= factor
     peak = raise_peak(sums, top, pixel)
     if peak < sums.far:
-        peak = measure_again(sums.exact, logits, peak, L, row)
+        peak = measure_again(sums.measure, logits, peak, L, row)
     mass, weight_energy = _weights(logits, peak, L)
     put(sums.mass, pixel, item(sums.mass, pixel) + mass)
     energy[0, a, b] += weight_energy
