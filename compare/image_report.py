@@ -103,7 +103,7 @@ def _attention(dataset: xr.Dataset, variant: str) -> str:
     verdict = "is not shown to predict it better or worse than"
     if mean.low > 0.0 or mean.high < 0.0:
         verdict = f"predicts it {'better' if mean.low > 0.0 else 'worse'} than"
-    return (f"{variant} at {steps} steps: '{machine}' {verdict} '{els}': paired difference of r2, mean "
+    return (f"{variant} at {steps} steps: '{machine}' {verdict} '{els}':\n  paired difference of r2, mean "
             f"{shown(mean, '+.3f')}, median {shown(median, '+.3f')}")
 
 

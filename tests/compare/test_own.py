@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+
+from compare import results
+from compare.image_report import report
+from compare.own import compare_own
+from empirical.adapters import NetworkDenoiser
+from theory import CosineSchedule, EquivariantLocalScore
+
+OPTIONS = dict(samples=2, steps=3, network_steps=(3,), calibration_samples=2, diagnosed=1)
+
+
+class Own(torch.nn.Module):
+    """The equivariant local score with k = 3 as a torch network that predicts eps, v or x0."""
+
+    def __init__(self, images, labels, prediction):
+        super().__init__()
+        self.machine, self.prediction = EquivariantLocalScore(images, 3, labels=labels), prediction
+
+    def forward(self, phi, t, labels=None):
+        abar = torch.as_tensor(CosineSchedule().alpha_bar(t.numpy()))[:, None, None, None]
+        x = (phi / abar.sqrt()).numpy()
+        x0 = torch.as_tensor(self.machine.denoise(x, ((1 - abar) / abar).sqrt().numpy().ravel(), labels=labels))
+        eps = (phi - abar.sqrt() * x0) / (1 - abar).sqrt()
+        return {"x0": x0, "eps": eps, "v": abar.sqrt() * eps - (1 - abar).sqrt() * x0}[self.prediction].to(phi.dtype)
+
+
+@pytest.fixture
+def images(rng):
+    return rng.uniform(-1, 1, size=(8, 1, 5, 6)).astype(np.float32)
+
+
+@pytest.mark.parametrize("prediction", ["eps", "v", "x0"])
+def test_whatever_the_network_predicts(images, prediction, tmp_path):
+    """The network is the machine: k = 3 is found and their samples agree."""
+    network = NetworkDenoiser(Own(images, None, prediction), CosineSchedule(), prediction=prediction)
+    result = compare_own(network, images, patch_sizes=(3, 5), out=tmp_path / "run", **OPTIONS)
+    assert_array_equal(result.patch_size.sel(machine="els fitted to own"), 3)
+    assert_allclose(result.pearson_r.sel(machine="els fitted to own"), 1.0, atol=1e-4)
+    assert "own at 3 steps" in report(result)
+    assert_array_equal(results.load(tmp_path / "run" / "result.nc").predicted, result.predicted)
+
+
+def test_labels_and_validation_images(images, tmp_path):
+    labels = np.arange(8) % 2
+    network = NetworkDenoiser(Own(images[:6], labels[:6], "x0"), prediction="x0")
+    result = compare_own(network, images[:6], labels[:6], validation=(images[6:], labels[6:]), receptive_field=3,
+                         rules=("validation",), **OPTIONS)
+    assert result.candidate_patch_size.values.tolist() == [3]
+    assert "els by validation" in result.machine and set(result.label.values) <= {0, 1}
+    assert_allclose(result.pearson_r.sel(machine="els fitted to own"), 1.0, atol=1e-4)
+
+
+def test_another_network_in_the_same_folder(images, tmp_path):
+    networks = [NetworkDenoiser(Own(images, None, "x0"), prediction=prediction) for prediction in ("x0", "eps")]
+    compare_own(networks[0], images, patch_sizes=(3,), out=tmp_path / "run", **OPTIONS)
+    with pytest.raises(ValueError, match="holds a run with other networks"):
+        compare_own(networks[1], images, patch_sizes=(3,), out=tmp_path / "run", **OPTIONS)
+
+
+def test_bad_input(images):
+    network = NetworkDenoiser(Own(images, None, "x0"), prediction="x0")
+    with pytest.raises(ValueError, match="samples: got 0, want at least 1"):
+        compare_own(network, images, samples=0)
+    with pytest.raises(ValueError, match="boundary: got 'reflect', want one of"):
+        compare_own(network, images, boundary="reflect", patch_sizes=(3,), **OPTIONS)
