@@ -77,6 +77,11 @@ class TrainConfig:
     def learning_rate(self, step: int) -> float:
         return cosine_rate(self.lr, step, self.steps)
 
+    @property
+    def prediction(self) -> str:
+        """What the network's last layer gives, and whose error is the loss."""
+        return "eps"
+
     def precision(self, device: str) -> str:
         """Of the forward pass: bfloat16 on a GPU, float32 on the CPU."""
         return "bfloat16" if device == "cuda" else "float32"

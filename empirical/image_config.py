@@ -10,6 +10,7 @@ from empirical.datasets import Dataset, load
 from empirical.recipe import cosine_rate, stratified
 
 NETWORKS = ("resnet", "unet")
+PREDICTIONS = ("eps", "v")
 DTYPES = ("float32", "bfloat16")
 EPOCHS = 300  # Kamb & Ganguli's
 IMAGES = {"mnist": 60_000, "fashion-mnist": 60_000, "cifar10": 50_000, "celeba": 162_770}  # of the training splits
@@ -18,7 +19,7 @@ CONDITIONAL = ("fashion-mnist", "cifar10")  # where Kamb & Ganguli's networks kn
 PRESETS = {
     "tiny": dict(steps=200, batch=16, lr=3e-3, ema=0.98),
     "small": dict(steps=9_000, batch=16, lr=3e-3, ema=0.998),
-    "paper": dict(batch=128, lr=1e-4, decay=0.999965, ema=0.999),
+    "paper": dict(batch=128, lr=1e-4, decay=0.999965, ema=0.999, prediction="eps"),
 }
 SIZES = {  # width and depth
     ("tiny", "resnet"): (8, 4), ("small", "resnet"): (32, 8), ("paper", "resnet"): (256, 8),
@@ -33,7 +34,8 @@ class ImageTrainConfig:
     Data: `dataset` as in `empirical.datasets.load`, `subset` of its images drawn with `data_seed`, size x size pixels.
     Network: "resnet" with `depth` convolutions of `width` features, or "unet" with `depth` scales of width,
     2 width, 4 width, ...; `attention` None, "top1", "identity" or "learned"; `conditional` on the class labels.
-    Loss: the mean of |eps - network(phi_t, t)|^2, t uniform in [0, 1] and stratified in the batch.
+    `prediction` "v" or "eps" is what the last layer gives, and the loss is its mean squared error, t uniform in [0, 1]
+    and stratified in the batch (`empirical.networks.prediction` says why v; Kamb & Ganguli have eps).
     Adam at `lr`: with `decay` None a linear warm-up over the first 5 % of the steps and a half cosine to 0, else
     lr decay^step (Kamb & Ganguli: 1e-4 and 0.999965). Gradients clipped at norm 1; the network that is kept is the
     exponential moving average at `ema`. `dtype` "bfloat16": the forward pass in autocast. CosineSchedule.
@@ -50,6 +52,7 @@ class ImageTrainConfig:
     conditional: bool = False
     width: int = 32
     depth: int = 8
+    prediction: str = "v"
     steps: int = 9_000
     batch: int = 16
     lr: float = 3e-3
@@ -67,7 +70,7 @@ class ImageTrainConfig:
         for name in ("data_seed", "seed"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: got {getattr(self, name)}, want at least 0")
-        for name, known in (("network", NETWORKS), ("dtype", DTYPES)):
+        for name, known in (("network", NETWORKS), ("prediction", PREDICTIONS), ("dtype", DTYPES)):
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}: got {getattr(self, name)!r}, want one of {', '.join(known)}")
         if not self.lr > 0:
@@ -111,7 +114,7 @@ class ImageTrainConfig:
         if self.conditional:
             classes = int(dataset.labels.max()) + 1 if dataset.classes is None else len(dataset.classes)
         arguments = dict(channels=dataset.images.shape[1], classes=classes, padding=self.padding,
-                         attention=self.attention)
+                         attention=self.attention, prediction=self.prediction)
         if self.network == "resnet":
             return "resnet", arguments | dict(width=self.width, depth=self.depth)
         return "unet", arguments | dict(widths=[self.width * 2**scale for scale in range(self.depth)])

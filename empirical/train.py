@@ -23,7 +23,7 @@ from pathlib import Path
 
 from empirical.config import TrainConfig
 from empirical.datasets import NAMES
-from empirical.image_config import DTYPES, NETWORKS, PRESETS, ImageTrainConfig
+from empirical.image_config import DTYPES, NETWORKS, PREDICTIONS, PRESETS, ImageTrainConfig
 from empirical.toy import ARRANGEMENTS, FAMILIES, ToyLayout
 
 
@@ -57,6 +57,8 @@ def parser() -> argparse.ArgumentParser:
         help="on the class labels (default: as Kamb & Ganguli, for fashion-mnist and cifar10)")
     add("--size", type=int, metavar="PIXELS", help="side that images are resized to (default: 32)")
     add("--depth", type=int, help="convolutions of the ResNet, scales of the UNet (default: the preset's)")
+    add("--prediction", choices=PREDICTIONS,
+        help="what the last layer gives, and whose error is the loss (default: v; paper eps)")
     add("--decay", type=float, metavar="FACTOR", help="of lr each step (default: half a cosine; paper 0.999965)")
     add("--dtype", choices=DTYPES, help="of the forward pass (default: float32)")
 

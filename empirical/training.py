@@ -22,6 +22,7 @@ from empirical.datasets import Dataset
 from empirical.final_samples import final_samples
 from empirical.image_config import ImageTrainConfig
 from empirical.networks import NETWORKS
+from empirical.networks.prediction import error_scale
 from empirical.processes import Processes, processes
 from theory.schedule import CosineSchedule
 
@@ -129,7 +130,8 @@ class _Run:
             group["lr"] = config.learning_rate(self.step)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision(device.type) == "bfloat16"):
             predicted = self.together(phi, t, *labels)
-        loss = F.mse_loss(predicted.float(), eps)
+        scale = error_scale(config.prediction, t)
+        loss = F.mse_loss(scale * predicted.float(), scale * eps)
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)

@@ -19,7 +19,9 @@ from empirical import checkpoint
 from empirical import train as command
 from empirical.datasets import load
 from empirical.image_config import ImageTrainConfig
-from empirical.training import Stopped, train, training_batch
+from empirical.networks import ResNet
+from empirical.training import Stopped, _torch_seed, train, training_batch
+from theory.schedule import CosineSchedule
 
 ROOT = Path(__file__).parents[2]
 
@@ -60,7 +62,8 @@ def stop_after(steps):
     return lambda: next(asked) >= steps
 
 
-KINDS = [dict(), dict(network="unet", depth=2, attention="learned"), dict(attention="top1", conditional=False)]
+KINDS = [dict(prediction="eps"), dict(network="unet", depth=2, attention="learned"),
+         dict(attention="top1", conditional=False)]
 
 
 @pytest.mark.parametrize("changes", KINDS)
@@ -107,6 +110,23 @@ def test_the_sheet_of_colour_images_is_in_colour(tmp_path):
     train(config(f"npz:{tmp_path}/c.npz", conditional=False, steps=1), tmp_path / "net")
     with Image.open(tmp_path / "net.png") as sheet:
         assert sheet.mode == "RGB"
+
+
+def test_the_loss_is_that_of_the_prediction(tmp_path, data):
+    """At the first step both networks have the same weights; their losses are those of v and of eps."""
+    for prediction in ("eps", "v"):
+        run = config(data, prediction=prediction, steps=1)
+        torch.manual_seed(_torch_seed(run.seed, 0))
+        _, arguments = run.architecture(run.load())
+        network = ResNet(**arguments | {"prediction": "eps"})
+        dataset = run.load()
+        phi, t, eps, which = training_batch(run, torch.from_numpy(dataset.images), 1)
+        signal, noise = (torch.from_numpy(f(t.double().numpy()))[:, None, None, None] for f in (
+            lambda t: CosineSchedule().alpha_bar(t) ** 0.5, lambda t: (1 - CosineSchedule().alpha_bar(t)) ** 0.5))
+        target = eps if prediction == "eps" else signal * eps - noise * torch.from_numpy(dataset.images)[which]
+        expected = (network(phi, t, torch.from_numpy(dataset.labels)[which]) - target).square().mean().item()
+        record = json.loads(Path(f"{train(run, tmp_path / prediction)}.json").read_text())
+        assert record["losses"] == [pytest.approx(expected, abs=1e-5)]
 
 
 def test_snapshots_are_networks_on_the_way(tmp_path, data):
