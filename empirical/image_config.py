@@ -18,7 +18,7 @@ CONDITIONAL = ("fashion-mnist", "cifar10")  # where Kamb & Ganguli's networks kn
 
 PRESETS = {
     "tiny": dict(steps=200, batch=16, lr=3e-3, ema=0.98),
-    "small": dict(steps=9_000, batch=16, lr=3e-3, ema=0.998),
+    "small": dict(steps=6_000, batch=16, lr=3e-3, ema=0.998),
     "paper": dict(batch=128, lr=1e-4, decay=0.999965, ema=0.999, prediction="eps"),
 }
 SIZES = {  # width and depth
@@ -53,7 +53,7 @@ class ImageTrainConfig:
     width: int = 32
     depth: int = 8
     prediction: str = "v"
-    steps: int = 9_000
+    steps: int = 6_000
     batch: int = 16
     lr: float = 3e-3
     decay: float | None = None
