@@ -2,26 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import matplotlib.style
 import numpy as np
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from empirical.atomic import replacing
+
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
+"""Colours of training images in maps of sources (Okabe & Ito, safe for colour-blind readers)."""
+
+GREYS = ("#7a7a7a", "#a3a3a3", "#c2c2c2")
+"""Those of all other training images, by index."""
+
+UNDATED = {".pdf": {"CreationDate": None}, ".png": {"Software": None}}
+"""What keeps a file the same if it is drawn again from the same numbers."""
 
 STYLE = Path(__file__).parent / "patchmosaic.mplstyle"
 
 
 def save_figure(path: Path, draw: Callable[[Figure], None], size: tuple[float, float]) -> Path:
     """Draw a figure of `size` (inches) in the house style and write it whole; returns its path."""
+    return save_figures([path], draw, size)[0]
+
+
+def save_figures(paths: Sequence[Path], draw: Callable[[Figure], None], size: tuple[float, float]) -> list[Path]:
+    """The same, drawn once and written to several files, each in the format of its suffix."""
     with matplotlib.style.context(STYLE):
         figure = Figure(figsize=size)
         draw(figure)
-        with replacing(path) as temporary:
-            figure.savefig(temporary)
-    return path
+        for path in paths:
+            with replacing(path) as temporary:
+                figure.savefig(temporary, metadata=UNDATED.get(path.suffix))
+    return list(paths)
 
 
 def mosaic(images: np.ndarray, gap: int = 1) -> np.ndarray:
@@ -42,3 +58,16 @@ def mosaic(images: np.ndarray, gap: int = 1) -> np.ndarray:
 def rgb(image: np.ndarray) -> np.ndarray:
     """An image (C, H, W) in [-1, 1], C = 1 or 3, as matplotlib wants it: (H, W, 3) in [0, 1], clipped."""
     return np.clip(0.5 * (np.broadcast_to(image, (3, *image.shape[1:])).transpose(1, 2, 0) + 1.0), 0.0, 1.0)
+
+
+def shaded_sources(image: np.ndarray, weight: np.ndarray, largest: Sequence[int]) -> np.ndarray:
+    """A map of sources, (H, W, 3) in [0, 1]: each pixel in the colour of its patch's training image.
+
+    image (H, W): training image of the pixel's best patch; weight (H, W): its posterior weight, a pixel is the paler
+    the smaller. largest: the images that get the colours of PALETTE, in its order; others are grey.
+    """
+    colours = np.array([to_rgb(grey) for grey in GREYS])[image % len(GREYS)]
+    for chosen, colour in zip(largest, PALETTE):
+        colours[image == chosen] = to_rgb(colour)
+    depth = 0.12 + 0.88 * np.sqrt(np.clip(weight, 0.0, 1.0))[..., None]
+    return 1.0 - depth * (1.0 - colours)

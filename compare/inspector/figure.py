@@ -6,20 +6,16 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from compare.inspector.subject import PALETTE, Subject
-from compare.plots import rgb, save_figure
+from compare.inspector.subject import Subject
+from compare.plots import rgb, save_figure, shaded_sources
 
 COLUMNS = 6
 """Steps that are shown, evenly from the first to the last."""
 
 LOWER = 2.0
 """Inches for the curves."""
-
-OTHERS = (0.48, 0.64, 0.76)
-"""Greys of the training images without a colour of their own."""
 
 
 def save(path: Path, subject: Subject) -> Path:
@@ -59,13 +55,9 @@ def draw(figure: Figure, subject: Subject, row: float) -> None:
 
 
 def sources(subject: Subject, step: int) -> np.ndarray:
-    """(H, W, 3): each pixel in the colour of its best patch's image, paler the more its weight is spread."""
+    """(H, W, 3): each pixel in the colour of its best patch's image."""
     best = subject.found.isel(step=step, rank=0)
-    colours = np.repeat(np.array(OTHERS)[best.image.values % len(OTHERS), None], 3, axis=-1)
-    for image, colour in zip(subject.shares.image.values, PALETTE):
-        colours[best.image.values == image] = to_rgb(colour)
-    depth = 0.12 + 0.88 * np.sqrt(np.clip(best.weight.values, 0.0, 1.0))[..., None]
-    return 1.0 - depth * (1.0 - colours)
+    return shaded_sources(best.image.values, best.weight.values, subject.shares.image.values)
 
 
 def _over_time(figure, subject: Subject) -> None:

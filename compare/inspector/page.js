@@ -4,7 +4,6 @@
 const view = JSON.parse(document.getElementById("view").textContent);
 const { height: H, width: W, channels: C, top: K, others: A } = view;
 const STEPS = view.t.length;
-const GREYS = ["#7a7a7a", "#a3a3a3", "#c2c2c2"];
 const EDGE = 320, TALLEST = 280;                     // longer side of a picture: canvas pixels, and CSS pixels at most
 const TYPES = { uint8: Uint8Array, uint16: Uint16Array, uint32: Uint32Array, float16: Uint16Array };
 const state = { step: view.meanEntropy.indexOf(Math.min(...view.meanEntropy)), y: H >> 1, x: W >> 1, hover: null };
@@ -59,7 +58,7 @@ function attentionAt(step, y, x) {
 
 function colourOf(image) {                           // the largest contributors have a colour, the others greys
   const rank = view.contributors.findIndex((one) => one.id === view.images[image].id);
-  return rank >= 0 && rank < view.palette.length ? view.palette[rank] : GREYS[view.images[image].id % GREYS.length];
+  return rank >= 0 && rank < view.palette.length ? view.palette[rank] : view.greys[view.images[image].id % view.greys.length];
 }
 
 // --- pictures -----------------------------------------------------------------------------------------------------

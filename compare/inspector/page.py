@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from compare.inspector.subject import PALETTE, Subject
+from compare.inspector.subject import Subject
 from compare.metrics import agreement
+from compare.plots import GREYS, PALETTE
 
 FILES = Path(__file__).parent
 
@@ -39,7 +40,7 @@ def page(subject: Subject) -> str:
         "title": subject.title, "machine": subject.machine, "network": subject.network, "notes": list(subject.notes),
         "agreement": _agreement(subject), "channels": found.sizes["channel"], "height": found.sizes["y"],
         "width": found.sizes["x"], "top": found.sizes["rank"], "others": found.sizes.get("other", 0),
-        "wraps": subject.wraps, "palette": PALETTE,
+        "wraps": subject.wraps, "palette": PALETTE, "greys": GREYS,
         "t": found.t.values.tolist(), "sigma": found.sigma.values.tolist(),
         "patchSize": found.patch_size.values.tolist(),
         "strength": [None if np.isnan(value) else float(value) for value in found.strength.values],

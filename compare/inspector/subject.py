@@ -10,9 +10,6 @@ import xarray as xr
 from compare import inspection
 from compare.influence import influence
 
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
-"""Colours of the training images with the largest shares (Okabe & Ito, safe for colour-blind readers)."""
-
 CONTRIBUTORS = 12
 """Training images that are listed by share."""
 

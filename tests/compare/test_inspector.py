@@ -10,7 +10,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from compare.inspection import inspect_machine, rebuilt, shares
 from compare.inspector import figure
 from compare.inspector.page import PAGE_BYTES, page
-from compare.inspector.subject import PALETTE, Subject, last_step_influence
+from compare.inspector.subject import Subject, last_step_influence
+from compare.plots import PALETTE
 from tests.compare.chromium import chromium
 from theory import AttentionScore, CosineSchedule, IdealScore, LocalScore
 
