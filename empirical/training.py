@@ -123,8 +123,9 @@ class _Run:
         """One step of Adam and of the average."""
         self.step += 1
         device, config = self.group.device, self.config
-        phi, t, eps, which = (part[self.share].to(device) for part in training_batch(config, self.images, self.step))
-        labels = () if self.labels is None else (self.labels[which.cpu()].to(device),)
+        phi, t, eps, which = (part[self.share] for part in training_batch(config, self.images, self.step))
+        labels = [] if self.labels is None else [self.labels[which]]
+        phi, t, eps, *labels = (part.to(device) for part in (phi, t, eps, *labels))
         torch.manual_seed(_torch_seed(config.seed, self.step, self.group.rank))  # of top-1 attention's Gumbel noise
         for group in self.optimizer.param_groups:
             group["lr"] = config.learning_rate(self.step)
