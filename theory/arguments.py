@@ -66,6 +66,15 @@ def choice(name: str, value, allowed: tuple[str, ...]) -> str:
     return value
 
 
+def tolerance(value) -> float | None:
+    """None, or a finite number above 0."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 < value < np.inf:
+        raise ValueError(f"tolerance: got {value!r}, want None or a number above 0")
+    return float(value)
+
+
 def strength(value) -> float:
     """strength: lambda, a finite number of at least 0."""
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)

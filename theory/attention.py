@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.special import softmax
 
@@ -11,7 +13,6 @@ from theory.posterior import (
     Nearest,
     Posterior,
     concatenated,
-    image_evidence,
     merge,
     merge_nearest,
     nearest_with_offsets,
@@ -61,15 +62,36 @@ class AttentionScore(EquivariantLocalScore):
     def _restricted(self, options, chosen):
         return {**options, "given": None if options["given"] is None else options["given"][chosen]}
 
-    def _posterior(self, x, sigma, order, left_out, top, axes, strength, given):
-        if strength == 0.0:
-            return super()._posterior(x, sigma, order, left_out, top, axes)
-        if given is None:
-            local = x if self.attention == "uniform" else super()._posterior(x, sigma, order, left_out, 0, axes)[0].mean
-            given = self._alpha(local)
-        shared = [self._share(*query, order, left_out, top, axes, strength) for query in zip(x, sigma, given)]
-        sums, lists = zip(*shared)
-        return concatenated(sums), concatenated(lists)
+    def denoise_strengths(self, x, sigma, strengths, *, labels=None, **options) -> list:
+        """`denoise` for each of `strengths`, for little more than the cost of one: the evidence is the same."""
+        wanted = [arguments.strength(strength) for strength in strengths]
+        queries, sigma, classes, options = self._prepared(x, sigma, labels, options)
+        results = np.empty((len(wanted), *queries.shape))
+        for chosen, order in self._by_class(classes):
+            own = self._restricted(options, chosen) | {"strength": wanted}
+            posteriors = self._by_strength(queries[chosen], sigma[chosen], self._request(order, x, None), **own)
+            for result, (sums, _) in zip(results, posteriors):
+                result[chosen] = sums.mean
+        return [arguments.like(result, x) for result in results]
+
+    def _posterior(self, x, sigma, request, axes, strength, given):
+        return self._by_strength(x, sigma, request, axes, [strength], given)[0]
+
+    def _truncation(self, request, axes, strength, given):
+        return None if strength else super()._truncation(request, axes)
+
+    def _by_strength(self, x, sigma, request, axes, strength: list[float], given) -> list[tuple[Posterior, Nearest]]:
+        """The posterior for each strength; strength 0 is ELS itself."""
+        local = None
+        if 0.0 in strength or given is None and self.attention != "uniform":
+            local = super()._posterior(x, sigma, request, axes)
+        shared = [s for s in strength if s != 0.0]
+        if shared:
+            alpha = self._alpha(x if local is None else local[0].mean) if given is None else given
+            queries = [self._share(*query, request, axes, shared) for query in zip(x, sigma, alpha)]
+            by_strength = [tuple(map(concatenated, zip(*of_queries))) for of_queries in zip(*queries)]
+        of_shared = iter(by_strength if shared else [])
+        return [local if s == 0.0 else next(of_shared) for s in strength]
 
     def _alpha(self, local: np.ndarray) -> np.ndarray:
         """alpha (B, P, P) by the machine's rule from the local outputs (B, C, H, W)."""
@@ -88,25 +110,28 @@ class AttentionScore(EquivariantLocalScore):
             return np.eye(P)[similarity.argmax(axis=-1)]
         return softmax(similarity, axis=-1)
 
-    def _share(self, x, sigma, alpha, order, left_out, top, axes, strength) -> tuple[Posterior, Nearest]:
-        """One query: softmax sums over the images, a few blocks' evidence at a time.
+    def _share(self, x, sigma, alpha, request, axes, strengths: list[float]) -> list[tuple[Posterior, Nearest]]:
+        """One query: softmax sums over the images, for each strength, a few blocks' evidence at a time.
 
         Candidate (i, y) has the joint logit  logit_i - S_i - distance / (2 sigma^2).
         """
         P = alpha.shape[0]
         attended = (alpha > 0.0).sum(axis=1, keepdims=True)
-        mixing = np.eye(P) + strength * attended * alpha  # logits of image i: mixing @ S_i
         at_once = max(1, EVIDENCE_BYTES // (self._bank.lanes * P * (16 + 4 * len(x))))
-        sums, lists = [], []
-        for start in range(0, len(order), at_once):
-            some = order[start : start + at_once]
-            images = image_evidence(x, sigma, self._bank, some, *axes, left_out, entropy=top > 0)
+        sums: list[list] = [[] for _ in strengths]
+        lists: list[list] = [[] for _ in strengths]
+        for start in range(0, len(request.order), at_once):
+            some = replace(request, order=request.order[start : start + at_once])
+            images = request.engine.image_evidence(x, sigma, self._bank, some, *axes)
             S = images.evidence
-            if len(S):
-                logits = (S.reshape(len(S), P) @ mixing.T).reshape(S.shape)
-                sums.append(softmax_over_images(logits, images))
-                offsets = (logits - S) * (2.0 * sigma**2)
-                lists.append(nearest_with_offsets(x, self._bank, some, *axes, images.position, offsets, top)
-                             if top else Nearest.empty(S.shape[1:], 0))
-        nearest = merge_nearest(lists)
-        return merge(sums), Nearest(nearest.key[None], nearest.source[None])
+            if not len(S):
+                continue
+            context = (S.reshape(len(S), P) @ (attended * alpha).T).reshape(S.shape)
+            for strength, own_sums, own_lists in zip(strengths, sums, lists):
+                own_sums.append(softmax_over_images(S + strength * context, images))
+                offsets = strength * context * (2.0 * sigma**2)
+                own_lists.append(
+                    nearest_with_offsets(x, self._bank, some.order, *axes, images.position, offsets, request.top)
+                    if request.top else Nearest.empty(S.shape[1:], 0))
+        nearest = [merge_nearest(own) for own in lists]
+        return [(merge(s), Nearest(n.key[None], n.source[None])) for s, n in zip(sums, nearest)]

@@ -16,7 +16,8 @@ class Bank:
     blocks: np.ndarray  # (M, C, H, W, n) float32
     index: np.ndarray  # (M, n) int64: the image in each lane, -1 for none
     classes: dict[int, np.ndarray]  # label -> its blocks; empty without labels
-    largest: float  # the largest absolute pixel
+    low: np.ndarray  # (C,): the smallest pixel of each channel
+    high: np.ndarray  # (C,): the largest
 
     @classmethod
     def build(cls, images: np.ndarray, labels: np.ndarray | None = None, columns: int | None = None) -> Bank:
@@ -35,7 +36,12 @@ class Bank:
             present = members >= 0
             block[..., present] = np.moveaxis(images[members[present]], 0, -1)
         classes = {int(c): np.arange(first[i], first[i + 1]) for i, c in enumerate(names)}
-        return cls(blocks, index, classes, float(np.abs(images).max()))
+        return cls(blocks, index, classes, images.min(axis=(0, 2, 3)), images.max(axis=(0, 2, 3)))
+
+    @property
+    def largest(self) -> float:
+        """The largest absolute pixel."""
+        return float(max(np.abs(self.low).max(), np.abs(self.high).max()))
 
     @property
     def lanes(self) -> int:

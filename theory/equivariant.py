@@ -24,14 +24,15 @@ class EquivariantScore(ScoreMachine):
     docs/equivariant.md
     """
 
-    def _posterior(self, x, sigma, order, left_out, top):
+    def _posterior(self, x, sigma, request):
+        order, top = request.order, request.top
         C, H, W = self.image_shape
         at_once = max(1, ORBIT_BYTES // (16 * (C + 3) * H * W * self._bank.lanes))
         spectra = _transform(x)
         states: list[list] = [[] for _ in x]
         for start in range(0, len(order), at_once):
             some = order[start : start + at_once]
-            present = self._bank.present(some, left_out)
+            present = self._bank.present(some, request.left_out)
             members = self._bank.index[some][present]
             if not len(members):
                 continue

@@ -9,7 +9,6 @@ import numpy as np
 from theory.attribution import whole_image_sources
 from theory.geometry import whole_axis
 from theory.machine import ScoreMachine
-from theory.posterior import posterior
 
 
 class IdealScore(ScoreMachine):
@@ -29,9 +28,14 @@ class IdealScore(ScoreMachine):
         self._bank = replace(self._bank, blocks=self._values.reshape(-1, 1, 1, D, self._bank.lanes))
         self._rows, self._cols = whole_axis(1), whole_axis(D)
 
-    def _posterior(self, x, sigma, order, left_out, top):
-        return posterior(x.reshape(len(x), 1, 1, -1), sigma, self._bank, order, self._rows, self._cols, self._values,
-                         left_out, top)
+    def _posterior(self, x, sigma, request):
+        flat = x.reshape(len(x), 1, 1, -1)
+        return request.engine.posterior(flat, sigma, self._bank, request, self._rows, self._cols, self._values)
+
+    def _truncation(self, request):
+        pixels = self.image_shape[1] * self.image_shape[2]
+        low, high = (np.repeat(edge, pixels) for edge in (self._bank.low, self._bank.high))
+        return int(self._bank.present(request.order).sum()), low, high
 
     def _sources(self, sources):
         return whole_image_sources(sources, np.zeros((*sources.shape[:-1], 2), dtype=int), self.image_shape)

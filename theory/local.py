@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from theory import arguments
 from theory.geometry import BOUNDARIES, Axis, local_axis
 from theory.machine import ScoreMachine
-from theory.posterior import posterior
 
 
 class PatchMachine(ScoreMachine):
@@ -27,8 +28,12 @@ class PatchMachine(ScoreMachine):
         size = self.patch_size if patch_size is None else arguments.odd_patch_size(patch_size)
         return {"axes": self._axes(size), **super()._checked(count, **options)}
 
-    def _posterior(self, x, sigma, order, left_out, top, axes):
-        return posterior(x, sigma, self._bank, order, *axes, left_out=left_out, top=top)
+    def _posterior(self, x, sigma, request, axes):
+        return request.engine.posterior(x, sigma, self._bank, request, *axes)
+
+    def _truncation(self, request, axes):
+        places = [max(1, axis.answers[1] - axis.answers[0]) for axis in axes]
+        return int(np.prod(places)) * int(self._bank.present(request.order).sum()), self._bank.low, self._bank.high
 
 
 class LocalScore(PatchMachine):

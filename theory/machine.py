@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
 
-from theory import arguments
+import theory.posterior
+from theory import arguments, backends, truncation
 from theory.attribution import attribution
 from theory.bank import Bank
 from theory.posterior import Nearest, Posterior
+from theory.request import Request
 
 
 class ScoreMachine(ABC):
@@ -28,21 +31,26 @@ class ScoreMachine(ABC):
         self.count, self.image_shape, self.conditional = len(images), images.shape[1:], labels is not None
         self._bank = Bank.build(images, labels, self._columns)
 
-    def denoise(self, x, sigma, *, labels=None, **options):
+    def denoise(self, x, sigma, *, labels=None, tolerance: float | None = None, return_bound: bool = False,
+                backend=None, **options):
         """The posterior mean x0.
 
         x (B, C, H, W): x0 + sigma n, numpy or torch      sigma: a number or (B,), noise std in pixel units, above 0
         labels: None for all of D, an integer or (B,) for D restricted to that class
+        tolerance: None for the exact mean, or how far from it an output may be; return_bound: also return, per output
+            value, a bound on that distance, at most the tolerance. docs/posterior.md
+        backend: "numba", "torch", or a `theory.torch_backend.TorchBackend`; by default as x's device has it
         options: per-call settings of the machine, such as patch_size
-        Returns (B, C, H, W) like x. ValueError: an argument that is not as said here, in one line.
+        Returns (B, C, H, W) like x, or two of them. ValueError: an argument that is not as said here, in one line.
         """
-        return self._answer(x, sigma, labels, options, left_out=-1)
+        x0, bound = self._answer(x, sigma, labels, options, backend, tolerance=arguments.tolerance(tolerance))
+        return (x0, bound) if return_bound else x0
 
-    def leave_out(self, x, sigma, image: int, *, labels=None, **options):
+    def leave_out(self, x, sigma, image: int, *, labels=None, backend=None, **options):
         """The posterior mean had training image `image` not been in D, exactly; arguments as in `denoise`."""
         if isinstance(image, bool) or not isinstance(image, int | np.integer) or not 0 <= image < self.count:
             raise ValueError(f"image: got {image!r}, want an integer from 0 to {self.count - 1}")
-        return self._answer(x, sigma, labels, options, left_out=int(image))
+        return self._answer(x, sigma, labels, options, backend, left_out=int(image))[0]
 
     def attribute(self, x, sigma, top: int = 8, *, labels=None, **options) -> xr.Dataset:
         """Which training patches each output pixel is made of, exactly and in one pass with the posterior mean.
@@ -61,8 +69,9 @@ class ScoreMachine(ABC):
         x0, weight, source = np.empty(queries.shape), np.empty((B, H, W, top)), np.empty((B, H, W, top, 3), dtype=int)
         entropies = np.empty((B, 2, H, W))
         for chosen, order in self._by_class(classes):
-            sums, nearest = self._posterior(queries[chosen], sigma[chosen], order, -1, int(top),
-                                            **self._restricted(options, chosen))
+            request = Request(order, theory.posterior, top=int(top))
+            own = self._restricted(options, chosen)
+            sums, nearest = self._posterior(queries[chosen], sigma[chosen], request, **own)
             logits = -nearest.key / (2.0 * sigma[chosen, None, None, None] ** 2)
             weight[chosen] = np.exp(logits - sums.log_normaliser[..., None])
             source[chosen], entropies[chosen] = self._sources(nearest.source), np.maximum(sums.entropies, 0.0)
@@ -75,15 +84,37 @@ class ScoreMachine(ABC):
         levels = arguments.noise_levels(sigma, len(x_array))[:, None, None, None]
         return arguments.like((arguments.as_numpy(clean) - x_array) / levels**2, x)
 
-    def _answer(self, x, sigma, labels, options, left_out):
+    def _answer(self, x, sigma, labels, options, backend, left_out=-1, tolerance=None):
         queries, sigma, classes, options = self._prepared(x, sigma, labels, options)
-        result = np.empty(queries.shape)
+        result, bound = np.empty(queries.shape), np.zeros(queries.shape)
         for chosen, order in self._by_class(classes):
             if not self._bank.present(order, left_out).any():
                 raise ValueError(f"image: got {left_out}, the only training image there is; want one of several")
-            result[chosen] = self._denoise(queries[chosen], sigma[chosen], order, left_out,
-                                           **self._restricted(options, chosen))
-        return arguments.like(result, x)
+            asked = queries[chosen], sigma[chosen], replace(self._request(order, x, backend), left_out=left_out)
+            own = self._restricted(options, chosen)
+            limits = None if tolerance is None else self._truncation(asked[2], **own)
+            if limits is None:
+                result[chosen] = self._denoise(*asked, **own)
+            else:
+                result[chosen], bound[chosen] = self._truncated(*asked, tolerance, limits, **own)
+        return arguments.like(result, x), arguments.like(bound, x)
+
+    def _request(self, order, x, backend) -> Request:
+        return Request(order, backends.engine(backend, x))
+
+    def _truncated(self, x, sigma, request, tolerance, limits, **options):
+        """The posterior mean without candidates that cannot matter to the tolerance, with the bound."""
+        count, low, high = limits
+        span = float((high - low).max())
+        request = replace(request, negligible=truncation.cut(count, span, tolerance),
+                          double=truncation.in_double(span, tolerance))
+        sums, _ = self._posterior(x, sigma, request, **options)
+        bound = truncation.bound(sums, count, request.negligible, request.double, low, high)
+        return sums.mean.reshape(x.shape), bound.reshape(x.shape)
+
+    def _truncation(self, request: Request, **options) -> tuple[int, np.ndarray, np.ndarray] | None:
+        """Candidates an output draws on, and the range of their values (Cv,), (Cv,); None where nothing is left out."""
+        return None
 
     def _prepared(self, x, sigma, labels, options: dict):
         """The arguments of a call, checked: queries (B, C, H, W) and sigma (B,) float64, classes (B,), options."""
@@ -107,14 +138,13 @@ class ScoreMachine(ABC):
         """The options for some of the queries; only a machine with options a query needs to say more."""
         return options
 
-    def _denoise(self, x, sigma, order, left_out, **options) -> np.ndarray:
-        """x (B, C, H, W), sigma (B,) float64; the bank's blocks to use; an image to do without -> (B, C, H, W)."""
-        return self._posterior(x, sigma, order, left_out, 0, **options)[0].mean.reshape(x.shape)
+    def _denoise(self, x, sigma, request, **options) -> np.ndarray:
+        """x (B, C, H, W), sigma (B,) float64 -> (B, C, H, W)."""
+        return self._posterior(x, sigma, request, **options)[0].mean.reshape(x.shape)
 
     @abstractmethod
-    def _posterior(self, x: np.ndarray, sigma: np.ndarray, order: np.ndarray, left_out: int, top: int,
-                   **options) -> tuple[Posterior, Nearest]:
-        """Softmax sums and the `top` nearest candidates, an output for each pixel or one for the whole image."""
+    def _posterior(self, x: np.ndarray, sigma: np.ndarray, request: Request, **options) -> tuple[Posterior, Nearest]:
+        """Softmax sums and the nearest candidates asked for, an output for each pixel or one for the whole image."""
 
     def _sources(self, sources: np.ndarray) -> np.ndarray:
         """Nearest.source (B, Y, X, K, 3) -> image, y, x of each pixel's candidates (B, H, W, K, 3)."""

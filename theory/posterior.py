@@ -21,6 +21,7 @@ from theory._kernels.softmax import LN2, merge_states
 from theory.bank import Bank
 from theory.chunks import in_chunks
 from theory.geometry import Axis
+from theory.request import Request
 
 QUERIES_AT_ONCE = 16
 """Queries that share each training block while it is in cache."""
@@ -103,18 +104,16 @@ def _arrays(record) -> list[np.ndarray]:
     return [getattr(record, f.name) for f in fields(record)]
 
 
-def posterior(x: np.ndarray, sigma: np.ndarray, bank: Bank, order: np.ndarray, rows: Axis, cols: Axis,
-              values: np.ndarray | None = None, left_out: int = -1, top: int = 0) -> tuple[Posterior, Nearest]:
-    """Softmax sums for queries x (B, C, H, W) at noise sigma (B,), over the bank's blocks in `order`.
+def posterior(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: Request, rows: Axis, cols: Axis,
+              values: np.ndarray | None = None) -> tuple[Posterior, Nearest]:
+    """Softmax sums for queries x (B, C, H, W) at noise sigma (B,), and the request's nearest candidates.
 
     values (M, Cv, Y, X, n) float32, in the bank's blocks: what is averaged; by default the training pixels.
-    left_out: a training image to do without, or -1.
-    top: how many of the nearest candidates to name; with top > 0 the entropies are kept too.
     """
     values = bank.blocks if values is None else values
-    outputs = rows.outputs, cols.outputs
-    pairs = len(x) * len(order) * bank.lanes * rows.pairs * cols.pairs
-    dtype = np.float32 if pairs > FLOAT64_PAIRS else np.float64
+    outputs, top = (rows.outputs, cols.outputs), request.top
+    pairs = len(x) * len(request.order) * bank.lanes * rows.pairs * cols.pairs
+    dtype = np.float32 if pairs > FLOAT64_PAIRS and not request.double else np.float64
     state = (outputs, outputs, (values.shape[1], *outputs), (2 if top else 0, *outputs))
     sums, nearest = [], []
     for batch in np.array_split(np.arange(len(x)), -(-len(x) // QUERIES_AT_ONCE)):
@@ -125,9 +124,9 @@ def posterior(x: np.ndarray, sigma: np.ndarray, bank: Bank, order: np.ndarray, r
         lists = Nearest.empty((CHUNKS, len(batch), *outputs), top)
         before = queries.astype(dtype, order="C"), queries, bank.blocks, values, bank.index
         base = _base(queries, precision, products, rows, cols)
-        after = _packed(rows, cols), precision, products, left_out, base
+        after = _packed(rows, cols), precision, products, request.left_out, request.negligible, base
         kept = _arrays(chunks) + _arrays(lists) if top else _arrays(chunks)[:3]
-        in_chunks(scan_sources if top else scan, before, order, after, kept)
+        in_chunks(scan_sources if top else scan, before, request.order, after, kept)
         chunks.peak[:] = (chunks.peak - base) * LN2
         sums.append(_merge_stacked(chunks))
         nearest.append(lists.merged())
@@ -144,10 +143,10 @@ class ImageEvidence:
     position: np.ndarray  # (M, n): where the image of a lane stands along n, -1 for none
 
 
-def image_evidence(x: np.ndarray, sigma: float, bank: Bank, order: np.ndarray, rows: Axis, cols: Axis,
-                   left_out: int = -1, entropy: bool = False) -> ImageEvidence:
-    """The evidence of each training image in the blocks `order` for one query x (C, H, W), without image left_out."""
-    present = bank.present(order, left_out)
+def image_evidence(x: np.ndarray, sigma: float, bank: Bank, request: Request, rows: Axis, cols: Axis) -> ImageEvidence:
+    """The evidence of each training image of the request for one query x (C, H, W)."""
+    order, entropy = request.order, request.top > 0
+    present = bank.present(order, request.left_out)
     position = np.full(bank.index.shape, -1, dtype=np.int64)
     position[order] = np.where(present, np.cumsum(present).reshape(present.shape) - 1, -1)
     n, (C, H, W) = int(present.sum()), x.shape

@@ -28,15 +28,15 @@ class WienerScore(ScoreMachine):
         self.shrinkage = shrinkage
         self._moments = lru_cache(maxsize=16)(self._moments_of)
 
-    def _denoise(self, x, sigma, order, left_out):
-        mean, axes, variances, floor = self._moments(tuple(order.tolist()), left_out)
+    def _denoise(self, x, sigma, request):
+        mean, axes, variances, floor = self._moments(tuple(request.order.tolist()), request.left_out)
         flat = x.reshape(len(x), -1) - mean
         noise = sigma[:, None] ** 2
         inside = flat @ axes.T  # coordinates along the axes of D; the rest of the space has variance `floor`
         gain = variances / (variances + noise) - floor / (floor + noise)
         return (mean + floor / (floor + noise) * flat + (gain * inside) @ axes).reshape(x.shape)
 
-    def _posterior(self, x, sigma, order, left_out, top):
+    def _posterior(self, x, sigma, request):
         raise ValueError("attribute: WienerScore knows only D's mean and covariance, want a machine of its patches")
 
     def _moments_of(self, order: tuple[int, ...], left_out: int):

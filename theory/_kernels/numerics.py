@@ -1,7 +1,7 @@
 """Every numerical choice of the kernels, in one place."""
 
-LANES = 16
-"""Fewest images in a block, innermost in memory: one vector of float32, two of float64."""
+LANES = 32
+"""Images in a block, innermost in memory, or a multiple: two vectors of float32, which the kernels take at once."""
 
 ROW = 1024
 """Numbers in a row of (candidate columns x images) that the kernels aim at: narrow images go into larger blocks."""

@@ -75,18 +75,18 @@ def _far(products, itemsize):
 
 
 @njit
-def _sums(peak, mass, total, values, far, measure):
+def _sums(peak, mass, total, values, negligible, far, measure):
     Cv, Y, X = total.shape
     channels = Cv, Y * X, values.shape[1] * values.shape[2] * values.shape[3]
-    return Sums(pointer(peak), pointer(mass), pointer(total), pointer(values), channels, far, measure)
+    return Sums(pointer(peak), pointer(mass), pointer(total), pointer(values), channels, negligible, far, measure)
 
 
 _sweep_sums, _sweep_named, _sweep_images = sweeping(absorb), sweeping(absorb_named), sweeping(absorb_by_image)
 
 
 @njit(nogil=True, cache=True)
-def scan(queries, exact, blocks, values, index, order, geometry, precision, products, left_out, base, peaks, masses,
-         totals):
+def scan(queries, exact, blocks, values, index, order, geometry, precision, products, left_out, negligible, base,
+         peaks, masses, totals):
     """Streaming softmax states of B queries over the blocks in `order`.
 
     queries (B, C, U, V + 1): padded, one column more, in the dtype to compute in; exact: the same in float64
@@ -94,7 +94,7 @@ def scan(queries, exact, blocks, values, index, order, geometry, precision, prod
     order: the blocks to visit                                      precision (B,): 1 / (2 sigma^2)
     geometry: (kh, kw, row index (U,), column index (V,), row moves, column runs), see theory.geometry
     products (B,): whether to compare windows by inner products, see `numerics.PRODUCT_ERROR`
-    left_out: image to pass over, or -1
+    left_out: image to pass over, or -1      negligible: powers of two below the peak
     base (B, Y, X): not used here, see `scan_sources`
     peaks, masses (B, Y, X), totals (B, Cv, Y, X): empty states on entry; peaks are left in powers of two, and short of
     `base` where windows were compared by products
@@ -106,14 +106,15 @@ def scan(queries, exact, blocks, values, index, order, geometry, precision, prod
             continue
         for b in range(queries.shape[0]):
             unit, far = precision[b] * LOG2E, _far(products[b], queries.itemsize)
-            sums = _sums(peaks[b], masses[b], totals[b], room.values, far, measure(exact[b], room.block, size, unit))
+            sums = _sums(peaks[b], masses[b], totals[b], room.values, negligible, far,
+                         measure(exact[b], room.block, size, unit))
             _sweep_sums(queries[b], room.block, room.norms if products[b] else room.absent, geometry, X, products[b],
                         _scales(products[b], unit), room.buffers, sums)
 
 
 @njit(nogil=True, cache=True)
-def scan_sources(queries, exact, blocks, values, index, order, geometry, precision, products, left_out, base, peaks,
-                 masses, totals, energies, keys, sources):
+def scan_sources(queries, exact, blocks, values, index, order, geometry, precision, products, left_out, negligible,
+                 base, peaks, masses, totals, energies, keys, sources):
     """`scan`, with energies (B, 2, Y, X), keys (B, Y, X, K) and sources (B, Y, X, K, 3): the K nearest candidates.
 
     base (B, Y, X): logit = base - unit distance, as `scan` leaves the logits.
@@ -129,7 +130,7 @@ def scan_sources(queries, exact, blocks, values, index, order, geometry, precisi
         for b in range(B):
             unit, far = precision[b] * LOG2E, _far(products[b], queries.itemsize)
             measured = measure(exact[b], room.block, size, unit)
-            sums = _sums(peaks[b], masses[b], totals[b], room.values, far, measured)
+            sums = _sums(peaks[b], masses[b], totals[b], room.values, negligible, far, measured)
             lists = Lists(keys[b], sources[b], room.images, offset, limit[b], base[b], measured)
             named = Named(sums, lists, energies[b], image_mass, done[b])
             _sweep_named(queries[b], room.block, room.norms if products[b] else room.absent, geometry, X, products[b],

@@ -15,14 +15,29 @@ from numba import njit
 
 from theory._kernels.nearest import collect, distance
 from theory._kernels.numerics import NEGLIGIBLE
-from theory._kernels.vector import at, exp2, fma, item, lanes, larger, load, pointer, put, splat, store, zeros
+from theory._kernels.vector import (
+    any_above,
+    at,
+    exp2,
+    fma,
+    item,
+    lanes,
+    larger,
+    load,
+    pointer,
+    put,
+    splat,
+    store,
+    zeros,
+)
 from theory._kernels.vector import total as across
 
 LN2 = 0.6931471805599453
 
-Sums = namedtuple("Sums", "peak mass total values channels far measure")
+Sums = namedtuple("Sums", "peak mass total values channels negligible far measure")
 """Pointers to peak, mass (Y, X), total (Cv, Y, X), and to the block's values (Cv, H, W, n); channels: Cv, Y * X,
-H * W * n; far: the peak below which candidates are measured again in float64, by measure."""
+H * W * n; negligible: powers of two below the peak at which candidates may be left out; far: the peak below which
+candidates are measured again in float64, by `measure`."""
 
 Named = namedtuple("Named", "sums lists energy image_mass done")
 """Sums with the nearest candidates (`nearest.Lists`) and entropies: energy (2, Y, X); image_mass (Y, X, n), of the
@@ -59,19 +74,16 @@ def merge_states(peaks, masses, totals, energies, peak, mass, total, energy):
 
 
 @njit
-def _weigh(logits, reference, values, L):
-    """(sum w, sum w value) of a row, w = 2^(logit - reference)."""
-    step, reference = lanes(logits), splat(logits, reference)
+def _weigh(logits, reference, negligible, values, L):
+    """(sum w, sum w value) of a row, w = 2^(logit - reference), less pairs of vectors with negligible weights only."""
+    step, least, reference = lanes(logits), splat(logits, reference - negligible), splat(logits, reference)
     m0, m1, t0, t1 = zeros(logits), zeros(logits), zeros(logits), zeros(logits)
-    j = 0
-    while j + 2 * step <= L:
-        w0, w1 = exp2(load(logits, j) - reference), exp2(load(logits, j + step) - reference)
-        m0, m1 = m0 + w0, m1 + w1
-        t0, t1 = fma(w0, load(values, j), t0), fma(w1, load(values, j + step), t1)
-        j += 2 * step
-    if j < L:
-        w0 = exp2(load(logits, j) - reference)
-        m0, t0 = m0 + w0, fma(w0, load(values, j), t0)
+    for j in range(0, L, 2 * step):
+        l0, l1 = load(logits, j), load(logits, j + step)
+        if any_above(larger(l0, l1), least):
+            w0, w1 = exp2(l0 - reference), exp2(l1 - reference)
+            m0, m1 = m0 + w0, m1 + w1
+            t0, t1 = fma(w0, load(values, j), t0), fma(w1, load(values, j + step), t1)
     return across(m0 + m1), across(t0 + t1)
 
 
@@ -131,14 +143,14 @@ def measure_again(measure, logits, peak, L, row):
 @njit(forceinline=True)
 def absorb(sums, logits, top, L, row, pixel, candidate):
     """Add a row of candidates to the state of a pixel; `row` is (a, b, a2, b2), pixel and candidate their places."""
-    if top < item(sums.peak, pixel) - NEGLIGIBLE:
+    if top < item(sums.peak, pixel) - sums.negligible:
         return
     peak = raise_peak(sums, top, pixel)
     if peak < sums.far:
         peak = measure_again(sums.measure, logits, peak, L, row)
     Cv, next_total, next_values = sums.channels
     if Cv == 1:
-        mass, weighted = _weigh(logits, peak, at(sums.values, candidate), L)
+        mass, weighted = _weigh(logits, peak, sums.negligible, at(sums.values, candidate), L)
         put(sums.mass, pixel, item(sums.mass, pixel) + mass)
         put(sums.total, pixel, item(sums.total, pixel) + weighted)
     else:
@@ -162,7 +174,7 @@ def absorb_named(named, logits, top, L, row, pixel, candidate):
     sums, energy, image_mass, done, (a, b, _, _) = named.sums, named.energy, named.image_mass, named.done, row
     collect(named.lists, logits, top, L, row)
     old = item(sums.peak, pixel)
-    if top < old - NEGLIGIBLE:
+    if top < old - sums.negligible:
         return
     if old > -np.inf and top > old:
         fall = (old - top) * LN2

@@ -182,6 +182,18 @@ for _symbol, _instruction in ((operator.add, "fadd"), (operator.sub, "fsub"), (o
     _lane_by_lane(_symbol, _instruction)
 
 
+@intrinsic
+def any_above(typingctx, a, b):
+    """Whether some lane of a exceeds that of b."""
+
+    def codegen(context, builder, signature, args):
+        above = builder.fcmp_ordered(">", *args)
+        bits = builder.bitcast(above, ir.IntType(above.type.count))
+        return builder.icmp_unsigned("!=", bits, ir.Constant(bits.type, 0))
+
+    return types.boolean(a, b), codegen
+
+
 def _across(builder, vector, combine):
     """Halve the vector until one number is left."""
     nothing, count = ir.Constant(vector.type, ir.Undefined), vector.type.count
