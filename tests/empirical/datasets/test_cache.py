@@ -12,7 +12,7 @@ from empirical.datasets.raw import Raw
 def pictures(tmp_path):
     (tmp_path / "pictures" / "cat").mkdir(parents=True)
     (tmp_path / "pictures" / "dog").mkdir()
-    for i, name in enumerate(["cat/1.png", "dog/1.png", "dog/2.png"]):
+    for i, name in enumerate(["cat/1.bmp", "dog/1.png", "dog/2.png"]):
         Image.fromarray(np.random.default_rng(i).integers(0, 256, (20, 20, 3), dtype=np.uint8)).save(
             tmp_path / "pictures" / name)
     return tmp_path / "pictures"
@@ -35,8 +35,10 @@ def test_images_are_decoded_once(pictures, decoded):
 def test_another_size_and_changed_files_are_decoded_again(pictures, decoded):
     before = load(f"folder:{pictures}").fingerprint
     assert load(f"folder:{pictures}", size=16).images.shape[-1] == 16
-    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(pictures / "cat" / "1.png")
-    os.utime(pictures / "cat" / "1.png", ns=(1, 1))
+    length = (pictures / "cat" / "1.bmp").stat().st_size
+    Image.fromarray(np.zeros((20, 20, 3), np.uint8)).save(pictures / "cat" / "1.bmp")
+    assert (pictures / "cat" / "1.bmp").stat().st_size == length
+    os.utime(pictures / "cat" / "1.bmp", ns=(1, 1))
     assert load(f"folder:{pictures}").fingerprint != before and len(decoded) == 3
 
 
