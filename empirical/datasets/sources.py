@@ -46,12 +46,15 @@ def fetch(dataset: str, name: str, download: Download) -> Path:
     """Download one file into the cache, checked. ValueError if no mirror gives it."""
     import pooch
 
+    pooch.get_logger().setLevel("WARNING")
     folder, reasons = cache_folder() / dataset, []
     downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=TIMEOUT)
     for url in download.urls:
         try:
             return Path(pooch.retrieve(url, download.checksum, fname=name, path=folder, downloader=downloader))
-        except (OSError, ValueError) as error:  # no network; a wrong checksum
-            reasons.append(f"{url}: {str(error).splitlines()[0]}")
-    raise ValueError(f"{dataset}: found no {name} and could not fetch it, put it into --data-dir or {folder} "
-                     f"({download.checksum}; {'; '.join(reasons)})")
+        except OSError as error:
+            reasons.append(f"{type(error).__name__} at {url}")
+        except ValueError:
+            reasons.append(f"not {download.checksum} at {url}")
+    raise ValueError(f"{dataset}: found no {name}, want it in --data-dir or in {folder}; "
+                     f"it could not be fetched ({', '.join(reasons)})")
