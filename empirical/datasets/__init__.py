@@ -22,8 +22,8 @@ PATHS = {"folder": FolderSource, "npz": NpzSource}
 NAMES = ("toy", *FILES, *(f"{prefix}:PATH" for prefix in PATHS))
 
 
-def load(name: str, *, data_dir=None, split: str = "train", subset: int | None = None, seed: int = 0,
-         size: int | None = SIZE, **toy) -> Dataset:
+def load(name: str, *, data_dir: str | Path | None = None, split: str = "train", subset: int | None = None,
+         seed: int = 0, size: int | None = SIZE, **toy) -> Dataset:
     """The data set `name`, one of NAMES. ValueError for a name that is not known, or files missing or broken.
 
     data_dir: folder to look in first, for sets that are files

@@ -26,7 +26,7 @@ DOWNLOAD = Download((f"https://www.cs.toronto.edu/~kriz/{ARCHIVE}",), "md5:c58f3
 
 @dataclass(frozen=True)
 class CifarSource:
-    def files(self, data_dir, split: str) -> list[Path]:
+    def files(self, data_dir: str | Path | None, split: str) -> list[Path]:
         """The batches, or the archive."""
         folders = (FOLDER, "cifar10", f"cifar10/{FOLDER}")
         first = find("cifar10", (BATCHES[split][0], ARCHIVE), data_dir, folders, DOWNLOAD)

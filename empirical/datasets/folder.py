@@ -27,7 +27,7 @@ PARTS = {"train": "0", "test": "2"}  # 1 is validation
 class FolderSource:
     path: Path
 
-    def files(self, data_dir, split: str) -> list[Path]:
+    def files(self, data_dir: str | Path | None, split: str) -> list[Path]:
         """Its image files in the order of their names."""
         top = next((top for top in (self.path, Path(data_dir or "") / self.path) if top.is_dir()), None)
         if top is None:
@@ -55,7 +55,7 @@ class FolderSource:
 class CelebaSource:
     """celeba/img_align_celeba/000001.jpg, ... and celeba/list_eval_partition.txt, torchvision's layout; no labels."""
 
-    def files(self, data_dir, split: str) -> list[Path]:
+    def files(self, data_dir: str | Path | None, split: str) -> list[Path]:
         """The list of the splits, and the folder of the faces."""
         partition = find("celeba", (PARTITION,), data_dir, ("celeba",), None)
         faces = partition.parent / FACES

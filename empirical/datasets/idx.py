@@ -33,7 +33,7 @@ class IdxSource:
     downloads: dict[str, Download]
     classes: tuple[str, ...]
 
-    def files(self, data_dir, split: str) -> list[Path]:
+    def files(self, data_dir: str | Path | None, split: str) -> list[Path]:
         stem = {"train": "train", "test": "t10k"}[split]
         names = (f"{stem}-images-idx3-ubyte", f"{stem}-labels-idx1-ubyte")
         return [find(self.name, (name, f"{name}.gz"), data_dir, self.folders, self.downloads[f"{name}.gz"])

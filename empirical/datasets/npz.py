@@ -22,7 +22,7 @@ IMAGES, LABELS = ("x", "images"), ("y", "labels")
 class NpzSource:
     path: Path
 
-    def files(self, data_dir, split: str) -> list[Path]:
+    def files(self, data_dir: str | Path | None, split: str) -> list[Path]:
         """The file, as it is named or below data_dir."""
         for top in (Path(), Path(data_dir or "")):
             if (top / self.path).is_file():

@@ -27,7 +27,8 @@ def cache_folder() -> Path:
     return Path(pooch.os_cache(CACHE))
 
 
-def find(dataset: str, names, data_dir, folders, download: Download | None) -> Path:
+def find(dataset: str, names: tuple[str, ...], data_dir: str | Path | None, folders: tuple[str, ...],
+         download: Download | None) -> Path:
     """The first of `names` that lies in data_dir or the cache, at their top or in one of `folders`; else it is fetched.
 
     ValueError, if there is none and it cannot be fetched: which file to put where.
