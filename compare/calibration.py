@@ -70,8 +70,8 @@ def calibrate_strength(machine, path: Trajectory, candidates: Sequence[float], p
                        labels=None) -> Calibration:
     """lambda(t) by cosine: at each step the attention strength whose machine agrees best with the network, k(t) given.
 
-    machine: anything with denoise(x, sigma, patch_size=k, strength=lambda). patch_sizes (steps,): entry i belongs to
-    t = (i + 1) / steps. candidates: strengths >= 0; put 0 among them (first, so that a tie says "no attention").
+    machine: anything with denoise_strengths(x, sigma, strengths, patch_size=k). patch_sizes (steps,): entry i belongs
+    to t = (i + 1) / steps. candidates: strengths >= 0; put 0 among them (first, so that a tie says "no attention").
     """
     if len(patch_sizes) != len(path.t):
         raise ValueError(f"patch_sizes: got {len(patch_sizes)} values, want one for each of the {len(path.t)} steps")
@@ -87,9 +87,8 @@ def at_patch_sizes(machine, x: np.ndarray, sigma: float, patch_sizes: Sequence[i
 
 def at_strengths(machine, x: np.ndarray, sigma: float, strengths: Sequence[float], patch_size: int,
                  labels=None) -> np.ndarray:
-    """The same at each attention strength."""
-    return np.stack([machine.denoise(x, sigma, patch_size=int(patch_size), strength=float(strength), **_given(labels))
-                     for strength in strengths])
+    """The same at each attention strength, from one evidence."""
+    return np.stack(machine.denoise_strengths(x, sigma, strengths, patch_size=int(patch_size), **_given(labels)))
 
 
 def cosine_distance(path: Trajectory, i: int, x0: np.ndarray) -> np.ndarray:

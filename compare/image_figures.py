@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from compare import image_summary, summary
 from compare.image_names import local_fitted
@@ -111,11 +110,11 @@ def _scales(figure: Figure, dataset: xr.Dataset) -> None:
     panels = figure.subplots(1, len(variants), sharey=True, squeeze=False)[0]
     for axes, variant in zip(panels, variants):
         fitted = dataset.sel(fitted_variant=variant)
-        draws = fitted.fitted_patch_size_by_draw.sel(rule="cosine").values                          # (draw, step)
-        low, high = np.nanquantile(draws, [0.25, 0.75], axis=0)
-        axes.fill_between(t, low, high, color="C0", alpha=0.15, linewidth=0, label="cosine, half of the seeds")
-        where, size = np.broadcast_to(t, draws.shape), draws
-        axes.plot(where.ravel(), size.ravel(), "_", color="C0", alpha=0.25, markersize=4)
+        candidates = fitted.candidate_patch_size.values
+        chosen = fitted.fitted_patch_size_by_draw.sel(rule="cosine").values == candidates[:, None, None]
+        share = chosen.mean(axis=1)                                                                # (candidate, step)
+        axes.scatter(*np.meshgrid(t, candidates), s=30 * share, color="C0", alpha=0.3, linewidth=0,
+                     label="each seed's own, by cosine")
         for rule in fitted.rule.values.tolist():
             color, line, width = RULES[rule]
             axes.plot(t, fitted.fitted_patch_size.sel(rule=rule), line, color=color, linewidth=width,
@@ -125,7 +124,8 @@ def _scales(figure: Figure, dataset: xr.Dataset) -> None:
             axes.plot(np.arange(1, len(published) + 1) / len(published), published, "k--", linewidth=0.8,
                       label="ELS, Kamb & Ganguli 2025")
         axes.set(title=variant, xlabel="t (1 = most noise)", xlim=(0.0, 1.02))
-        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+        top = max(candidates[-1], *(published or ()))
+        axes.set_yticks(range(candidates[0], top + 1, 2 if top < 19 else 4))
     panels[0].set_ylabel("window side k")
     handles = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels())}
     figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3)

@@ -13,7 +13,8 @@ from empirical.atomic import replacing
 from theory.schedule import Schedule, ddim
 
 GROUP = 20
-"""Samples that go through the sampler together; one step of all of them costs what a sample of 20 steps costs."""
+"""Samples that go through the sampler together, at most; never more than steps, so that one step of all of them, the
+most that a kill loses of a machine's work, costs no more than one sample."""
 
 KEEP_EVERY = 5.0
 """Seconds between states on disk; a machine's step of a group mostly takes longer, and then each is kept."""
@@ -47,7 +48,7 @@ class Replayed:
 
 def drawn(folder: RunFolder, name: str, machine, noise: np.ndarray, schedule: Schedule, steps: int, *,
           labels: np.ndarray | None = None, patch_sizes=None, strengths=None) -> np.ndarray:
-    """The images (S, C, H, W) that a machine or network draws from noise (S, C, H, W), GROUP by GROUP.
+    """The images (S, C, H, W) that a machine or network draws from noise (S, C, H, W), group by group.
 
     Each group is a part of the folder called `name` and its samples; labels (S,) or None; the rest as in `ddim`.
     """
@@ -65,5 +66,6 @@ def drawn(folder: RunFolder, name: str, machine, noise: np.ndarray, schedule: Sc
         progress.unlink(missing_ok=True)
         return images
 
-    groups = [slice(start, min(start + GROUP, len(noise))) for start in range(0, len(noise), GROUP)]
+    size = min(GROUP, steps)
+    groups = [slice(start, min(start + size, len(noise))) for start in range(0, len(noise), size)]
     return np.concatenate([group(which) for which in folder.progress(groups, name)])

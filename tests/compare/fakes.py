@@ -20,6 +20,9 @@ class Blur:
         blurred = sum(np.roll(x, (dy, dx), axis=(-2, -1)) for dy in range(-r, r + 1) for dx in range(-r, r + 1)) / k**2
         return (1.0 - strength) * blurred + strength * x.mean((-2, -1), keepdims=True)
 
+    def denoise_strengths(self, x, sigma, strengths, patch_size=None, labels=None):
+        return [self.denoise(x, sigma, patch_size, labels, strength) for strength in strengths]
+
 
 class Scheduled:
     """A machine whose window size and strength depend on the step: what calibration has to find again.
