@@ -79,12 +79,12 @@ def draw(figure, dataset: xr.Dataset) -> None:
     upper, lower = figure.subfigures(2, 1, height_ratios=(1.25 * dataset.sizes["network"], 1.9))
     panels = upper.subplots(dataset.sizes["network"], len(dataset.time), squeeze=False)
     for row, name, maps in zip(panels, dataset.network.values, dataset.sensitivity.values):
-        for axis, heat, t in zip(row, maps, dataset.time.values):
+        for axis, heat in zip(row, maps):
             axis.imshow(np.sqrt(heat), cmap="magma", vmin=0.0, vmax=1.0)
             axis.set(xticks=[], yticks=[])
-            if row is panels[0]:
-                axis.set_title(f"t = {t:.1f}")
-        row[0].set_ylabel(name)
+        row[0].set_ylabel(name, fontsize=5.5)
+    for axis, t in zip(panels[0], dataset.time.values):
+        axis.set_title(f"t = {t:.1f}")
     axes = lower.subplots()
     for i, curve in enumerate(dataset.curve.values):
         published = curve.startswith("KG: ")

@@ -1,0 +1,53 @@
+"""The documentation's build: sphinx-build -W -b html docs docs/_build/html"""
+
+import importlib.metadata
+import re
+
+project = "patchmosaic"
+author = copyright = "the patchmosaic developers"
+version = release = importlib.metadata.version("patchmosaic")
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx_gallery.gen_gallery"]
+exclude_patterns = ["_build", "examples", "sg_execution_times.rst"]
+source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
+suppress_warnings = ["toc.not_included"]  # a page may be reached by a link alone
+myst_enable_extensions = ["dollarmath"]
+myst_heading_anchors = 3
+
+autodoc_default_options = {"members": True, "member-order": "bysource"}
+autodoc_preserve_defaults = True
+autodoc_typehints = "signature"
+
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "auto_examples",
+    "filename_pattern": r"plot_",
+    "abort_on_example_error": True,
+    "show_memory": False,
+    "within_subsection_order": "FileNameSortKey",
+    "download_all_examples": False,
+    "reference_url": {"patchmosaic": None},
+}
+
+html_theme = "pydata_sphinx_theme"
+html_theme_options = {"show_toc_level": 2, "navigation_with_keys": True, "secondary_sidebar_items": ["page-toc"]}
+html_static_path = ["static"]
+html_css_files = ["site.css"]
+html_title = "patchmosaic"
+html_show_sourcelink = False
+
+SPECIAL = re.compile(r"([\\*|_<>])")
+
+
+def plain(app, what, name, obj, options, lines):
+    """Docstrings are plain text with aligned formulas: the first paragraph as prose, the rest as it stands."""
+    end = lines.index("") if "" in lines else len(lines)
+    prose = " ".join(line.strip() for line in lines[:end]).split("`")
+    rest = lines[end:]
+    lines[:] = ["".join(f"``{part}``" if i % 2 else SPECIAL.sub(r"\\\1", part) for i, part in enumerate(prose))]
+    if any(line.strip() for line in rest):
+        lines += ["", "::", "", *(f"    {line}" for line in rest), ""]
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", plain)
