@@ -1,7 +1,7 @@
 """Folders of image files: one's own (`folder:PATH`) and CelebA's aligned faces.
 
 PATH/anything.png, or PATH/CLASS/anything.png where the sub-folders are the classes, or either of them below PATH/train
-and PATH/test.
+and PATH/test; or PATH itself is one image.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ class FolderSource:
     path: Path
 
     def files(self, data_dir: str | Path | None, split: str) -> list[Path]:
-        """Its image files in the order of their names."""
+        """Its image files in the order of their names; or the one file, if the path is one."""
+        if self.path.is_file() and split == "train":
+            return [self.path]
         top = next((top for top in (self.path, Path(data_dir or "") / self.path) if top.is_dir()), None)
         if top is None:
             raise ValueError(f"folder: found no folder {self.path}, want one with images")

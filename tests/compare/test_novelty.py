@@ -92,6 +92,13 @@ def test_user_errors_take_one_line(files, tmp_path, capsys, wrong, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
+def test_one_image_by_its_path(files, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    one = [str(files / "samples" / "a.png"), *arguments(files, tmp_path / "out")[1:]]
+    assert main(one) == 0
+    assert (tmp_path / "out" / "novelty.csv").read_text().splitlines()[1].startswith("0,copy,")
+
+
 def test_other_shapes_are_refused(files, tmp_path, capsys):
     Image.fromarray(np.zeros((9, 12), dtype=np.uint8)).save(tmp_path / "narrow.png")
     assert main([str(tmp_path), *arguments(files, tmp_path / "out")[1:]]) == 2
