@@ -15,7 +15,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from theory._kernels.numerics import CHUNKS, FLOAT64_PAIRS, PRODUCT_ERROR
+from theory._kernels.numerics import CHUNKS, FLOAT64_PAIRS, LIST_CHUNKS, PRODUCT_ERROR
 from theory._kernels.posterior import LOG2E, scan, scan_images, scan_offsets, scan_sources
 from theory._kernels.softmax import LN2, merge_states
 from theory.bank import Bank
@@ -119,14 +119,15 @@ def posterior(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: Request, ro
     for batch in np.array_split(np.arange(len(x)), -(-len(x) // QUERIES_AT_ONCE)):
         queries, precision = _padded_queries(x[batch], rows, cols), _precision(sigma[batch])
         products = _by_products(queries, precision, bank, rows, cols, dtype)
-        chunks = Posterior(*(np.zeros((CHUNKS, len(batch), *shape)) for shape in state))
+        count = LIST_CHUNKS if top else CHUNKS
+        chunks = Posterior(*(np.zeros((count, len(batch), *shape)) for shape in state))
         chunks.peak[:] = -np.inf
-        lists = Nearest.empty((CHUNKS, len(batch), *outputs), top)
+        lists = Nearest.empty((count, len(batch), *outputs), top)
         before = queries.astype(dtype, order="C"), queries, bank.blocks, values, bank.index
         base = _base(queries, precision, products, rows, cols)
         after = _packed(rows, cols), precision, products, request.left_out, request.negligible, base
         kept = _arrays(chunks) + _arrays(lists) if top else _arrays(chunks)[:3]
-        in_chunks(scan_sources if top else scan, before, request.order, after, kept)
+        in_chunks(scan_sources if top else scan, before, request.order, after, kept, count)
         chunks.peak[:] = (chunks.peak - base) * LN2
         sums.append(_merge_stacked(chunks))
         nearest.append(lists.merged())
@@ -173,10 +174,10 @@ def softmax_over_images(logits: np.ndarray, images: ImageEvidence) -> Posterior:
 def nearest_with_offsets(x: np.ndarray, bank: Bank, order: np.ndarray, rows: Axis, cols: Axis, position: np.ndarray,
                          offsets: np.ndarray, top: int) -> Nearest:
     """For one query x (C, H, W): the candidates with the smallest distance - offsets[s], s (n, H, W) by `position`."""
-    lists = Nearest.empty((CHUNKS, *offsets.shape[1:]), top)
+    lists = Nearest.empty((LIST_CHUNKS, *offsets.shape[1:]), top)
     query = _padded_queries(x[None], rows, cols)[0]
     in_chunks(scan_offsets, (query, bank.blocks, bank.index, position), order, (_packed(rows, cols), offsets),
-              _arrays(lists))
+              _arrays(lists), LIST_CHUNKS)
     return lists.merged()
 
 

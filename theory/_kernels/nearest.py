@@ -4,14 +4,14 @@ from collections import namedtuple
 
 from numba import njit
 
-from theory._kernels.vector import item, pointer
+from theory._kernels.vector import any_above, item, lanes, load, pointer, put, splat
 
 Measure = namedtuple("Measure", "query block shape size unit")
 """Pointers to a query and a block, the block's shape, the window's size, and powers of two a unit of distance."""
 
 Lists = namedtuple("Lists", "keys sources images offset limit base measure")
 """keys (Y, X, K), sources (Y, X, K, 3) (image, y, x): the candidates with the smallest distance - offset, sorted;
-images (n,): those of the block, -1 for none; offset (Y, X, n); limit (Y, X): the logit that a candidate must exceed;
+images (n,): those of the block, -1 for none; offset (Y, X, n); limit: pointer to (Y, X), the logit to exceed;
 base (Y, X): logit = base - unit (distance - offset); measure: with which to measure again."""
 
 
@@ -37,31 +37,33 @@ def distance(measure, a, b, a2, b2, j):
 
 
 @njit
-def collect(lists, logits, top, L, row):
+def collect(lists, logits, L, row, pixel):
     """Put those of a row of candidates that belong there into the sorted list of pixel (a, b).
 
     Logits, which may be float32, say which candidates are worth measuring. One that then turns out no nearer than the
     last of the list raises the limit: of many equal candidates few are measured.
     """
     a, b, a2, b2 = row
-    if top <= lists.limit[a, b]:
-        return
     images, n, unit = lists.images, lists.images.shape[0], lists.measure.unit
     keys, sources = lists.keys[a, b], lists.sources[a, b]
-    K = keys.shape[0]
-    for j in range(L):
-        logit = float(item(logits, j))
-        if logit <= lists.limit[a, b] or images[j % n] < 0:
+    K, limit = keys.shape[0], item(lists.limit, pixel)
+    for start in range(0, L, lanes(logits)):
+        if not any_above(load(logits, start), splat(logits, limit)):
             continue
-        column, lane = b2 + j // n, j % n
-        key, k = distance(lists.measure, a, b, a2, column, lane) - lists.offset[a, b, lane], K - 1
-        if not key < keys[k]:
-            lists.limit[a, b] = logit
-            continue
-        while k > 0 and keys[k - 1] > key:
-            keys[k] = keys[k - 1]
-            sources[k] = sources[k - 1]
-            k -= 1
-        keys[k] = key
-        sources[k, 0], sources[k, 1], sources[k, 2] = images[lane], a2, column
-        lists.limit[a, b] = max(lists.limit[a, b], lists.base[a, b] - unit * keys[K - 1])
+        for j in range(start, start + lanes(logits)):
+            logit = float(item(logits, j))
+            if logit <= limit or images[j % n] < 0:
+                continue
+            column, lane = b2 + j // n, j % n
+            key, k = distance(lists.measure, a, b, a2, column, lane) - lists.offset[a, b, lane], K - 1
+            if not key < keys[k]:
+                limit = logit
+                continue
+            while k > 0 and keys[k - 1] > key:
+                keys[k] = keys[k - 1]
+                sources[k] = sources[k - 1]
+                k -= 1
+            keys[k] = key
+            sources[k, 0], sources[k, 1], sources[k, 2] = images[lane], a2, column
+            limit = max(limit, lists.base[a, b] - unit * keys[K - 1])
+    put(lists.limit, pixel, limit)

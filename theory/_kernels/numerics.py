@@ -9,6 +9,9 @@ ROW = 1024
 CHUNKS = 16
 """Parts that a scan is split into, whatever the number of threads: the answer does not depend on the machine."""
 
+LIST_CHUNKS = 8
+"""The same for scans that name their nearest candidates: every part begins its lists anew, which costs."""
+
 NEGLIGIBLE = 58.0
 """Powers of two below one that has been seen from which candidates are left out: 1e8 of them weigh below 1e-9."""
 

@@ -8,7 +8,7 @@ from numba import njit
 from theory._kernels.nearest import Lists, collect, measure
 from theory._kernels.numerics import FLOAT32_LOGIT
 from theory._kernels.softmax import LN2, ImageSums, Named, Sums, absorb, absorb_by_image, absorb_named, close_block
-from theory._kernels.vector import aligned, at, lanes, larger, largest, load, lowest, pointer, store
+from theory._kernels.vector import aligned, at, item, lanes, larger, largest, load, lowest, pointer, store
 from theory._kernels.window import copy_block, pad_block, sweeping, window_norms
 
 LOG2E = 1.4426950408889634
@@ -131,11 +131,11 @@ def scan_sources(queries, exact, blocks, values, index, order, geometry, precisi
             unit, far = precision[b] * LOG2E, _far(products[b], queries.itemsize)
             measured = measure(exact[b], room.block, size, unit)
             sums = _sums(peaks[b], masses[b], totals[b], room.values, negligible, far, measured)
-            lists = Lists(keys[b], sources[b], room.images, offset, limit[b], base[b], measured)
-            named = Named(sums, lists, energies[b], image_mass, done[b])
+            lists = Lists(keys[b], sources[b], room.images, offset, pointer(limit[b]), base[b], measured)
+            named = Named(sums, lists, pointer(energies[b]), pointer(image_mass), pointer(done[b]), n)
             _sweep_named(queries[b], room.block, room.norms if products[b] else room.absent, geometry, X, products[b],
                          _scales(products[b], unit), room.buffers, named)
-            close_block(named)
+            close_block(named, Y * X)
 
 
 @njit(nogil=True, cache=True)
@@ -185,7 +185,8 @@ def _collect_with_offsets(lists, logits, top, L, row, pixel, candidate):
             logit = load(logits, j + i) + load(offsets, i)
             store(logits, j + i, logit)
             largest_yet = larger(logit, largest_yet)
-    collect(lists, logits, largest(largest_yet), L, row)
+    if largest(largest_yet) > item(lists.limit, pixel):
+        collect(lists, logits, L, row, pixel)
 
 
 _sweep_offsets = sweeping(_collect_with_offsets)
@@ -212,5 +213,5 @@ def scan_offsets(query, blocks, index, position, order, geometry, offsets, keys,
         if not _fill(room, blocks[m], blocks[m], present, -1, geometry, False):
             continue
         measured = measure(query, room.block, (geometry[0], geometry[1]), 1.0)
-        lists = Lists(keys, sources, room.images, offset, limit, base, measured)
+        lists = Lists(keys, sources, room.images, offset, pointer(limit), base, measured)
         _sweep_offsets(query, room.block, room.absent, geometry, X, False, _scales(False, 1.0), room.buffers, lists)

@@ -39,9 +39,9 @@ Sums = namedtuple("Sums", "peak mass total values channels negligible far measur
 H * W * n; negligible: powers of two below the peak at which candidates may be left out; far: the peak below which
 candidates are measured again in float64, by `measure`."""
 
-Named = namedtuple("Named", "sums lists energy image_mass done")
-"""Sums with the nearest candidates (`nearest.Lists`) and entropies: energy (2, Y, X); image_mass (Y, X, n), of the
-images of the block; done (Y, X), the mass of the blocks before."""
+Named = namedtuple("Named", "sums lists energy image_mass done lanes")
+"""Sums with the nearest candidates (`nearest.Lists`), and pointers for the entropies: energy (2, Y, X); image_mass
+(Y, X, n), of the images of the block; done (Y, X), the mass of the blocks before; lanes: n."""
 
 ImageSums = namedtuple("ImageSums", "peak mass total energy values")
 """The same for each image of the block by itself: peak, mass (Y, X, n), total (Cv, Y, X, n), energy (Y or 0, X, n)."""
@@ -89,15 +89,13 @@ def _weigh(logits, reference, negligible, values, L):
 
 @njit
 def _weights(logits, reference, L):
-    """Put the weights in place of the logits; (sum w, sum w log w)."""
-    step, reference = lanes(logits), splat(logits, reference)
-    mass, energy = zeros(logits), zeros(logits)
+    """Put the weights in place of the logits; returns their sum."""
+    step, reference, mass = lanes(logits), splat(logits, reference), zeros(logits)
     for j in range(0, L, step):
-        log = larger(load(logits, j) - reference, splat(logits, -2000.0))
-        w = exp2(log)
+        w = exp2(load(logits, j) - reference)
         store(logits, j, w)
-        mass, energy = mass + w, fma(w, log, energy)
-    return across(mass), LN2 * across(energy)
+        mass = mass + w
+    return across(mass)
 
 
 @njit
@@ -154,62 +152,96 @@ def absorb(sums, logits, top, L, row, pixel, candidate):
         put(sums.mass, pixel, item(sums.mass, pixel) + mass)
         put(sums.total, pixel, item(sums.total, pixel) + weighted)
     else:
-        put(sums.mass, pixel, item(sums.mass, pixel) + _weights(logits, peak, L)[0])
-        _add_values(sums, logits, L, pixel, candidate)
+        put(sums.mass, pixel, item(sums.mass, pixel) + _weights(logits, peak, L))
+        _add_values(sums, logits, L, pixel, candidate, 0)
 
 
 @njit
-def _add_values(sums, weights, L, pixel, candidate):
-    """total += sum w value, in each channel."""
+def _add_values(sums, weights, L, pixel, candidate, first):
+    """total += sum w value, in each channel from the first on."""
     Cv, next_total, next_values = sums.channels
-    for c in range(Cv):
+    for c in range(first, Cv):
         place = c * next_total + pixel
         weighted = _inner(weights, at(sums.values, c * next_values + candidate), L)
         put(sums.total, place, item(sums.total, place) + weighted)
 
 
-@njit
+@njit(forceinline=True)
 def absorb_named(named, logits, top, L, row, pixel, candidate):
     """`absorb`, keeping the nearest candidates and the entropies too."""
-    sums, energy, image_mass, done, (a, b, _, _) = named.sums, named.energy, named.image_mass, named.done, row
-    collect(named.lists, logits, top, L, row)
+    sums = named.sums
+    if top > item(named.lists.limit, pixel):
+        collect(named.lists, logits, L, row, pixel)
     old = item(sums.peak, pixel)
     if top < old - sums.negligible:
         return
-    if old > -np.inf and top > old:
-        fall = (old - top) * LN2
-        factor = np.exp(fall)
-        energy[0, a, b] = factor * (energy[0, a, b] + fall * item(sums.mass, pixel))
-        energy[1, a, b] = factor * (energy[1, a, b] + fall * done[a, b])
-        done[a, b] *= factor
-        for i in range(image_mass.shape[2]):
-            image_mass[a, b, i] *= factor
+    if top > old:
+        _lower_energies(named, (old - top) * LN2, pixel)
     peak = raise_peak(sums, top, pixel)
     if peak < sums.far:
         peak = measure_again(sums.measure, logits, peak, L, row)
-    mass, weight_energy = _weights(logits, peak, L)
+    mass, energy, weighted = _weigh_by_image(named, logits, peak, at(sums.values, candidate), L, pixel)
     put(sums.mass, pixel, item(sums.mass, pixel) + mass)
-    energy[0, a, b] += weight_energy
-    n, masses = image_mass.shape[2], at(pointer(image_mass), pixel * image_mass.shape[2])
-    for i in range(0, n, lanes(logits)):
-        s = load(masses, i)
-        for j in range(i, L, n):
-            s = s + load(logits, j)
-        store(masses, i, s)
-    _add_values(sums, logits, L, pixel, candidate)
+    put(named.energy, pixel, item(named.energy, pixel) + LN2 * energy)
+    put(sums.total, pixel, item(sums.total, pixel) + weighted)
+    if sums.channels[0] > 1:
+        _add_values(sums, logits, L, pixel, candidate, 1)
 
 
 @njit
-def close_block(named):
+def _lower_energies(named, fall, pixel):
+    """Bring the energies of a pixel to a peak that is -fall nats higher."""
+    if fall == -np.inf:
+        return
+    factor, over_images = np.exp(fall), named.sums.channels[1] + pixel
+    done = item(named.done, pixel)
+    put(named.energy, pixel, factor * (item(named.energy, pixel) + fall * item(named.sums.mass, pixel)))
+    put(named.energy, over_images, factor * (item(named.energy, over_images) + fall * done))
+    put(named.done, pixel, factor * done)
+    for i in range(pixel * named.lanes, (pixel + 1) * named.lanes):
+        put(named.image_mass, i, factor * item(named.image_mass, i))
+
+
+@njit
+def _weigh_by_image(named, logits, reference, values, L, pixel):
+    """(sum w, sum w log2 w, sum w value) of a row; adds to each image's mass, and leaves w in place for more values."""
+    n, step, keep = named.lanes, lanes(logits), named.sums.channels[0] > 1
+    least, reference = splat(logits, reference - named.sums.negligible), splat(logits, reference)
+    smallest, nothing = splat(logits, -2000.0), zeros(logits)
+    mass, e0, e1, t0, t1 = nothing, nothing, nothing, nothing, nothing
+    for i in range(0, n, 2 * step):
+        m0, m1 = nothing, nothing
+        for j in range(i, L, n):
+            l0, l1 = load(logits, j), load(logits, j + step)
+            w0, w1 = nothing, nothing
+            if any_above(larger(l0, l1), least):
+                l0, l1 = larger(l0 - reference, smallest), larger(l1 - reference, smallest)
+                w0, w1 = exp2(l0), exp2(l1)
+                m0, m1 = m0 + w0, m1 + w1
+                e0, e1 = fma(w0, l0, e0), fma(w1, l1, e1)
+                t0, t1 = fma(w0, load(values, j), t0), fma(w1, load(values, j + step), t1)
+            if keep:
+                store(logits, j, w0)
+                store(logits, j + step, w1)
+        masses = at(named.image_mass, pixel * n + i)
+        store(masses, 0, load(masses, 0) + m0)
+        store(masses, step, load(masses, step) + m1)
+        mass = mass + (m0 + m1)
+    return across(mass), across(e0 + e1), across(t0 + t1)
+
+
+@njit
+def close_block(named, outputs):
     """The images of the block are complete: add them to the entropy over images, and begin with others."""
-    for a in range(named.done.shape[0]):
-        for b in range(named.done.shape[1]):
-            for i in range(named.image_mass.shape[2]):
-                w = named.image_mass[a, b, i]
-                if w > 0.0:
-                    named.energy[1, a, b] += w * np.log(w)
-                named.image_mass[a, b, i] = 0.0
-            named.done[a, b] = item(named.sums.mass, a * named.done.shape[1] + b)
+    for pixel in range(outputs):
+        energy = 0.0
+        for i in range(pixel * named.lanes, (pixel + 1) * named.lanes):
+            w = float(item(named.image_mass, i))
+            if w > 0.0:
+                energy += w * np.log(w)
+            put(named.image_mass, i, 0.0)
+        put(named.energy, outputs + pixel, item(named.energy, outputs + pixel) + energy)
+        put(named.done, pixel, item(named.sums.mass, pixel))
 
 
 @njit
