@@ -24,6 +24,8 @@ def parser() -> Parser:
     add("--network", metavar="NAME", help="variant, or variant/seed/steps as in the result (default: the first)")
     add("--machine", metavar="NAME",
         help="closed form whose patches are shown (default: the one that is fitted to the network)")
+    add("--along", metavar="CHECKPOINT", help="go along this network's own trajectory and show what the machine makes "
+        "of its points: a path, or a shipped name as cnn-learned-0 (default: the machine's trajectory)")
     add("--top", type=int, default=8, metavar="N", help="patches named for each pixel (default: 8)")
     add("--left-out", type=int, default=5, metavar="N",
         help="training images for which the sample without them is computed (default: 5)")
@@ -66,37 +68,55 @@ def _inspect(args: Namespace) -> int:
 def _subject(args: Namespace, result):
     """The sample of the result as a `Subject`: the machine's trajectory drawn and attributed again."""
     import numpy as np
-    from tqdm import tqdm
 
     from compare import remake
-    from compare.inspection import inspect_machine
     from compare.inspector.subject import Subject, last_step_influence
-    from theory import CosineSchedule
 
     network = remake.network(result, args.network)
     name = args.machine or remake.default_machine(result, network)
     training = remake.training_set(result, args.data_dir)
-    machine, patch_sizes, strengths = remake.machine(result, name, training)
-    label = int(result.label) if machine.conditional else None
-    with tqdm(total=result.sizes["step"], desc="steps", disable=None, leave=False) as bar:
-        found = inspect_machine(machine, result.noise.values[None], CosineSchedule(), result.sizes["step"],
-                                patch_sizes=patch_sizes, strengths=strengths, labels=label, top=args.top,
-                                callback=bar.update).isel(sample=0)
-    options = {name: values[0] for name, values in (("patch_size", patch_sizes), ("strength", strengths))
-               if values is not None}
-    if label is not None:
-        options["labels"] = label
-    apart = float(np.abs(found.drawn.values - result.predicted.sel(machine=name).values).max())
+    made = remake.machine(result, name, training)
+    label = int(result.label) if made.machine.conditional else None
+    found, drawn_by = _found(args, made, result.noise.values[None], result.sizes["step"], label)
+    found = found.isel(sample=0)
+    left_out = None
+    if args.left_out:
+        left_out = last_step_influence(made.machine, found, args.left_out, **made.at(0, label))
+    if args.along is None:
+        apart = float(np.abs(found.drawn.values - result.predicted.sel(machine=name).values).max())
+        note = f"Drawn again for this page; the largest difference of a pixel from the result's image is {apart:.1e}."
+    else:
+        note = f"Along the trajectory of {args.along}: the predictions are the machine's at the network's noisy images."
     return Subject(
         found, training.images, title=f"What sample {args.sample} is made of", machine=name, labels=training.labels,
-        classes=getattr(training, "classes", None), network=network,
-        generated=result.generated.sel(network=network).values,
-        wraps=getattr(machine, "boundary", "zeros") == "circular",
-        left_out=last_step_influence(machine, found, args.left_out, **options) if args.left_out else None,
+        classes=training.classes, network=network, generated=result.generated.sel(network=network).values,
+        drawn_by=drawn_by, wraps=getattr(made.machine, "boundary", "zeros") == "circular",
+        left_out=left_out,
         notes=(f"Result: {args.result}, made by {result.attrs['command']}",
-               f"Training set: {training.name}, {len(training.images):,} images, "
-               f"sha256 {training.fingerprint[:16]}",
-               f"Drawn again for this page; the largest difference of a pixel from the result's image is {apart:.1e}."))
+               f"Training set: {training.name}, {len(training.images):,} images, sha256 {training.fingerprint[:16]}",
+               note))
+
+
+def _found(args: Namespace, made, noise, steps: int, label: int | None):
+    """The attribution at every step, and who drew the sample."""
+    from tqdm import tqdm
+
+    from compare.inspection import inspect_machine, inspect_path
+    from theory import CosineSchedule
+
+    schedule = CosineSchedule()
+    options = {"patch_sizes": made.patch_sizes, "strengths": made.strengths, "labels": label, "top": args.top}
+    with tqdm(total=steps, desc="steps", disable=None, leave=False) as bar:
+        if args.along is None:
+            return inspect_machine(made.machine, noise, schedule, steps, callback=bar.update, **options), "theory"
+        from compare.calibration import trajectory
+        from empirical import checkpoint
+        from empirical.adapters import NetworkDenoiser
+
+        network, record = checkpoint.load(args.along)
+        denoiser = NetworkDenoiser(network, schedule, prediction=record.get("prediction", "eps"))
+        path = trajectory(denoiser, noise, schedule, steps, None if label is None else [label])
+        return inspect_path(made.machine, path, path.x0[0], schedule, callback=bar.update, **options), "the network"
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def inspect_machine(machine, phi_1: np.ndarray, schedule: Schedule, steps: int =
 
 def inspect_path(machine, path: Trajectory, drawn: np.ndarray, schedule: Schedule, *,
                  patch_sizes: Sequence[int] | None = None, strengths: Sequence[float] | None = None, labels=None,
-                 top: int = 8) -> xr.Dataset:
+                 top: int = 8, callback: Callable[[], None] | None = None) -> xr.Dataset:
     """The same at the points of another sampler's trajectory, a network's say: what would the machine make of them?
 
     path: as from `calibrate.trajectory` on the same schedule; drawn (B, C, H, W): the image that it ended in.
@@ -70,6 +70,8 @@ def inspect_path(machine, path: Trajectory, drawn: np.ndarray, schedule: Schedul
         if strengths is not None:
             options["strength"] = float(strengths[i])
         record.denoise(phi / abar**0.5, ((1.0 - abar) / abar) ** 0.5, **options)
+        if callback is not None:
+            callback()
     return _joined(record.found, path.phi, drawn, schedule, patch_sizes, strengths)
 
 

@@ -36,6 +36,12 @@ class Remade(NamedTuple):
     patch_sizes: list[int] | None
     strengths: list[float] | None
 
+    def at(self, step: int, label: int | None = None) -> dict:
+        """The options of `denoise` at a step."""
+        given = {"patch_size": self.patch_sizes and self.patch_sizes[step],
+                 "strength": self.strengths and self.strengths[step], "labels": label}
+        return {name: value for name, value in given.items() if value is not None}
+
 
 def training_set(result: xr.Dataset, data_dir: Path | None = None) -> Dataset:
     """The images that the result's networks and machines were made from. ValueError: other data than the result's."""

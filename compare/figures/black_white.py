@@ -13,9 +13,9 @@ from theory import CosineSchedule, EquivariantLocalScore, ddim
 
 def data(source) -> xr.Dataset:
     """Samples by window side k; value: share of pixels that are the majority of their own k x k window, circular."""
-    side, steps = (16, 20) if source.quick else (32, 100)
+    side, steps = (16, 20) if source.quick else (32, 40)
     images = np.stack([np.full((1, side, side), colour, dtype=np.float32) for colour in (-1.0, 1.0)])
-    phi_1 = initial_noise(0, range(4 if source.quick else 8), images.shape[1:])
+    phi_1 = initial_noise(0, range(4 if source.quick else 6), images.shape[1:])
     rows = []
     for k in (3, 5, 9, 15):
         machine = EquivariantLocalScore(images, k, boundary="circular")

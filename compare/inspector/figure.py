@@ -42,7 +42,7 @@ def draw(figure: Figure, subject: Subject, row: float) -> None:
     for axis, step in zip(panels[0], steps):
         axis.set_title(f"t = {found.t.values[step]:.2f}")
     panels[0, -1].imshow(rgb(found.drawn.values))
-    panels[0, -1].set_title("theory")
+    panels[0, -1].set_title(subject.drawn_by)
     if subject.generated is not None:
         panels[1, -1].imshow(rgb(subject.generated))
         panels[1, -1].set_title("network")

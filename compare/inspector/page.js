@@ -16,7 +16,7 @@ const PICTURES = [
   { name: "x0", caption: "Theory's prediction of the step" },
   { name: "mosaic", caption: "Mosaic: each pixel's best patch" },
   { name: "sources", caption: "Source images of the best patches" },
-  { name: "drawn", caption: "The sample, as theory draws it" },
+  { name: "drawn", caption: `The sample, as ${view.drawnBy} draws it` },
   { name: "generated", caption: "The network's image" },
 ].filter((picture) => picture.name !== "generated" || view.network);
 

@@ -38,8 +38,9 @@ def page(subject: Subject) -> str:
     found = subject.found
     view = {
         "title": subject.title, "machine": subject.machine, "network": subject.network, "notes": list(subject.notes),
-        "agreement": _agreement(subject), "channels": found.sizes["channel"], "height": found.sizes["y"],
-        "width": found.sizes["x"], "top": found.sizes["rank"], "others": found.sizes.get("other", 0),
+        "drawnBy": subject.drawn_by, "agreement": _agreement(subject),
+        "channels": found.sizes["channel"], "height": found.sizes["y"], "width": found.sizes["x"],
+        "top": found.sizes["rank"], "others": found.sizes.get("other", 0),
         "wraps": subject.wraps, "palette": PALETTE, "greys": GREYS,
         "t": found.t.values.tolist(), "sigma": found.sigma.values.tolist(),
         "patchSize": found.patch_size.values.tolist(),

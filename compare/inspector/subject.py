@@ -22,6 +22,7 @@ class Subject:
     images (N, C, H, W) in [-1, 1]: the training set; labels (N,) and classes, the names of labels 0, 1, ..., or None
     title, machine: what to call the sample, and the machine whose weights are shown
     network, generated (C, H, W): a network's name and its image from the same noise, or None
+    drawn_by: who drew `found.drawn`, "theory" or "the network" (of `inspect_path`)
     wraps: whether windows wrap around (a circular boundary)
     left_out: of `influence` for some images at the last step, one sample, or None
     notes: lines on where all this came from
@@ -35,6 +36,7 @@ class Subject:
     classes: tuple[str, ...] | None = None
     network: str | None = None
     generated: np.ndarray | None = None
+    drawn_by: str = "theory"
     wraps: bool = False
     left_out: xr.Dataset | None = None
     notes: tuple[str, ...] = ()

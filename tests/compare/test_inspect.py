@@ -44,7 +44,16 @@ def test_default_machine_and_name(tmp_path, monkeypatch):
     assert view["machine"] == "ideal" and set(view["patchSize"]) == {0} and set(view["distinct"]) == {1}
 
 
+def test_along_a_networks_trajectory(tmp_path):
+    out = tmp_path / "page.html"
+    assert main([RESULT, "--sample", "2", "--network", "cnn/seed0/20", "--along", "cnn-0", "--out", str(out)]) == 0
+    view = json.loads(out.read_text().split('id="view">')[1].split("</script>")[0])
+    assert view["drawnBy"] == "the network" and view["agreement"]["r2"] == pytest.approx(1.0, abs=1e-4)
+    assert "Along the trajectory of cnn-0" in view["notes"][2]
+
+
 @pytest.mark.parametrize("wrong", [
+    [RESULT, "--along", "cnn-9"],
     [], [RESULT, "--sample", "64"], [RESULT, "--sample", "-1"], [RESULT, "--network", "unet"], ["missing.nc"],
     [RESULT, "--machine", "els k=9"], [RESULT, "--machine", "wiener"], [RESULT, "--top", "0"],
     [RESULT, "--left-out", "-1"], [RESULT, "--out", "no/such/folder/page.html"], [RESULT, "--sample", "three"],
