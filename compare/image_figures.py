@@ -124,7 +124,7 @@ def _scales(figure: Figure, dataset: xr.Dataset) -> None:
             axes.plot(np.arange(1, len(published) + 1) / len(published), published, "k--", linewidth=0.8,
                       label="ELS, Kamb & Ganguli 2025")
         axes.set(title=variant, xlabel="t (1 = most noise)", xlim=(0.0, 1.02))
-        top = max(candidates[-1], *(published or ()))
+        top = max([candidates[-1], *(published or ())])
         axes.set_yticks(range(candidates[0], top + 1, 2 if top < 19 else 4))
     panels[0].set_ylabel("window side k")
     handles = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels())}
