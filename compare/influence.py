@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
+from compare.results import described
+
 
 def influence(machine, x: np.ndarray, sigma, images: Sequence[int], **options) -> xr.Dataset:
     """Exact leave-one-out: x0 had training image i not been in D, for each i of `images`.
@@ -24,9 +26,8 @@ def influence(machine, x: np.ndarray, sigma, images: Sequence[int], **options) -
     without = np.stack([machine.leave_out(x, sigma, int(i), **options) for i in images])
     change = np.sqrt(((whole - without) ** 2).sum(axis=2))
     pixels = ("left_out", "sample", "y", "x")
-    describe = lambda long_name: {"long_name": long_name, "units": "1"}
     return xr.Dataset(
-        {"without": (("left_out", "sample", "channel", "y", "x"), without, describe("x0 without the training image")),
-         "change": (pixels, change, describe("distance that the pixel moves without the training image")),
-         "total": (pixels[:2], np.sqrt((change**2).mean(axis=(-2, -1))), describe("root mean square change"))},
-        {"left_out": ("left_out", [int(i) for i in images], describe("training image that is left out"))})
+        {"without": described(("left_out", "sample", "channel", "y", "x"), without, "x0 without the training image"),
+         "change": described(pixels, change, "distance that the pixel moves without the training image"),
+         "total": described(pixels[:2], np.sqrt((change**2).mean(axis=(-2, -1))), "root mean square change")},
+        {"left_out": described("left_out", [int(i) for i in images], "training image that is left out")})

@@ -12,17 +12,15 @@ import numpy as np
 import xarray as xr
 
 from compare.calibration import Trajectory
+from compare.results import described
 from theory.schedule import Schedule, ddim
 
 ATTENDED = 8
 """Other pixels that are named for each pixel of an attention machine."""
 
-RANKED = ("image", "source_y", "source_x", "weight")
-STEP = {"step": ("step", "step of the sampler, 0 = least noise"),
-        "t": ("step", "time of the step, (step + 1) / steps"),
-        "sigma": ("step", "noise level in pixel units, x = x0 + sigma n"),
-        "patch_size": ("step", "window side k; 0: the machine's own"),
-        "strength": ("step", "attention strength lambda; NaN: the machine's own")}
+STEP = {"step": "step of the sampler, 0 = least noise", "t": "time of the step, (step + 1) / steps",
+        "sigma": "noise level in pixel units, x = x0 + sigma n", "patch_size": "window side k; 0: the machine's own",
+        "strength": "attention strength lambda; NaN: the machine's own"}
 
 
 def inspect_machine(machine, phi_1: np.ndarray, schedule: Schedule, steps: int = 20, *,
@@ -63,13 +61,13 @@ def inspect_path(machine, path: Trajectory, drawn: np.ndarray, schedule: Schedul
         if values is not None and len(values) != len(path.t):
             raise ValueError(f"{name}: got {len(values)} values, want one for each of the {len(path.t)} steps")
     record = _Record(machine, top)
-    for i, (phi, abar) in enumerate(zip(path.phi, path.alpha_bar)):
+    for i in range(len(path.t)):
         options = {} if labels is None else {"labels": labels}
         if patch_sizes is not None:
             options["patch_size"] = int(patch_sizes[i])
         if strengths is not None:
             options["strength"] = float(strengths[i])
-        record.denoise(phi / abar**0.5, ((1.0 - abar) / abar) ** 0.5, **options)
+        record.denoise(*path.query(i), **options)
         if callback is not None:
             callback()
     return _joined(record.found, path.phi, drawn, schedule, patch_sizes, strengths)
@@ -109,10 +107,10 @@ def shares(found: xr.Dataset, top: int = 16) -> xr.Dataset:
         share[b, : len(best)] = total[best] / (one.weight.size / one.sizes["rank"])
     dims = ("sample", "contributor")
     return xr.Dataset(
-        {"image": (dims, image, {"long_name": "training image, -1 for none", "units": "1"}),
-         "share": (dims, share, {"long_name": "mean posterior weight over pixels and steps", "units": "1"})},
+        {"image": described(dims, image, "training image, -1 for none"),
+         "share": described(dims, share, "mean posterior weight over pixels and steps")},
         {"sample": found.sample,
-         "contributor": ("contributor", np.arange(top), {"long_name": "rank of the image by share", "units": "1"})})
+         "contributor": described("contributor", np.arange(top), "rank of the image by share")})
 
 
 class _Record:
@@ -134,13 +132,12 @@ def _most_attended(alpha: np.ndarray, shape: tuple[int, int]) -> dict[str, tuple
     """The largest entries of each row of alpha (B, P, P), as other_y, other_x, attention (B, H, W, K)."""
     B, P, _ = alpha.shape
     best = np.argsort(-alpha, axis=-1, kind="stable")[..., : min(ATTENDED, P - 1)]
-    dims, pixels = ("sample", "y", "x", "other"), (B, *shape, -1)
+    dims, pixels = ("sample", "y", "x", "other"), (B, *shape, best.shape[-1])
     places = np.unravel_index(best, shape)
-    describe = lambda values, long_name, units="1": (dims, values.reshape(pixels),
-                                                     {"long_name": long_name, "units": units})
-    return {"other_y": describe(places[0].astype(np.int32), "row of the attended pixel", "pixel"),
-            "other_x": describe(places[1].astype(np.int32), "column of the attended pixel", "pixel"),
-            "attention": describe(np.take_along_axis(alpha, best, -1), "attention weight alpha")}
+    y, x = (place.astype(np.int32).reshape(pixels) for place in places)
+    return {"other_y": described(dims, y, "row of the attended pixel", "pixel"),
+            "other_x": described(dims, x, "column of the attended pixel", "pixel"),
+            "attention": described(dims, np.take_along_axis(alpha, best, -1).reshape(pixels), "attention weight alpha")}
 
 
 def _joined(found: list[xr.Dataset], phi, drawn, schedule: Schedule, patch_sizes, strengths) -> xr.Dataset:
@@ -149,12 +146,11 @@ def _joined(found: list[xr.Dataset], phi, drawn, schedule: Schedule, patch_sizes
     t = np.arange(1, steps + 1) / steps
     dataset = xr.concat(found, "step", coords="minimal", compat="override")
     image = ("channel", "y", "x")
-    dataset["phi"] = (("step", "sample", *image), np.stack(phi).astype(np.float32),
-                      {"long_name": "noisy image, variance preserving", "units": "1"})
-    dataset["drawn"] = (("sample", *image), np.asarray(drawn, dtype=np.float32),
-                        {"long_name": "image at t = 0", "units": "1"})
+    dataset["phi"] = described(("step", "sample", *image), np.stack(phi).astype(np.float32),
+                               "noisy image, variance preserving")
+    dataset["drawn"] = described(("sample", *image), np.asarray(drawn, dtype=np.float32), "image at t = 0")
     values = {"step": np.arange(steps), "t": t, "sigma": np.asarray(schedule.sigma(t), dtype=np.float64),
               "patch_size": np.zeros(steps, dtype=np.int32) if patch_sizes is None else np.asarray(patch_sizes),
               "strength": np.full(steps, np.nan) if strengths is None else np.asarray(strengths, dtype=np.float64)}
-    return dataset.assign_coords({name: (dim, values[name], {"long_name": long_name, "units": "1"})
-                                  for name, (dim, long_name) in STEP.items()})
+    return dataset.assign_coords({name: described("step", values[name], long_name)
+                                  for name, long_name in STEP.items()})

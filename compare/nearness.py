@@ -19,6 +19,7 @@ import numpy as np
 import xarray as xr
 
 from compare.inspection import distinct_images, shares
+from compare.results import described
 
 COPY, MOSAIC, NEITHER = "copy", "mosaic", "neither"
 
@@ -105,9 +106,8 @@ def nearness(x: np.ndarray, found: dict[str, np.ndarray], null_copy_error: np.nd
     values = {**found, "copy_p": copy_p, "foreign_p": foreign_p,
               "verdict": verdicts(copy_p, foreign_p, level).astype(object), "image": np.asarray(x, dtype=np.float32),
               "null_copy_error": null_copy_error, "null_mosaic_error": null_mosaic_error}
-    return xr.Dataset({name: (dims, values[name], {"long_name": long_name, "units": "1"})
-                       for name, (dims, long_name) in VARIABLES.items()},
-                      {"sample": ("sample", np.arange(len(x)), {"long_name": "index of the sample", "units": "1"})})
+    return xr.Dataset({name: described(dims, values[name], long_name) for name, (dims, long_name) in VARIABLES.items()},
+                      {"sample": described("sample", np.arange(len(x)), "index of the sample")})
 
 
 def _distance(x: np.ndarray, x0: np.ndarray) -> np.ndarray:

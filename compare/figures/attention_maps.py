@@ -6,6 +6,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from compare.results import described
 from compare.toy_machines import RECEPTIVE_FIELD
 from empirical import checkpoint
 from empirical.toy_networks import VARIANTS, shipped
@@ -34,11 +35,10 @@ def data(source) -> xr.Dataset:
         for i, network in enumerate(networks.values(), start=len(machines)):
             times = torch.full((len(phi),), t)
             maps[i, j] = network.attention_map(torch.tensor(phi, dtype=torch.float32), times).mean(dim=0).numpy()
-    describe = lambda long_name: {"long_name": long_name, "units": "1"}
     return xr.Dataset(
-        {"attention": (("source", "time", "pixel", "attended"), maps, describe("mean attention weight alpha"))},
-        {"source": ("source", np.array([*machines, *networks], dtype=object), describe("machine or network")),
-         "time": ("time", list(TIMES), describe("time t"))},
+        {"attention": described(("source", "time", "pixel", "attended"), maps, "mean attention weight alpha")},
+        {"source": described("source", np.array([*machines, *networks], dtype=object), "machine or network"),
+         "time": described("time", list(TIMES), "time t")},
         {"height": images.shape[2], "width": images.shape[3]})
 
 

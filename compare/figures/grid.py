@@ -11,6 +11,7 @@ from matplotlib.collections import PatchCollection
 from matplotlib.patches import Rectangle
 
 from compare.plots import mosaic
+from compare.results import described
 
 ROW = 0.42
 """Height of a row in inches."""
@@ -33,14 +34,13 @@ def grid(rows: Sequence[Row], value: str = "value") -> xr.Dataset:
     S = min(len(row.images) for row in rows)
     colour = [np.broadcast_to(row.images[:S], (S, 3, *row.images.shape[2:])) for row in rows]
     filled = lambda values, default: np.full(S, default) if values is None else np.asarray(values)[:S]
-    describe = lambda long_name: {"long_name": long_name, "units": "1"}
     return xr.Dataset(
-        {"image": (("row", "sample", "channel", "y", "x"), np.stack(colour).astype(np.float32),
-                   describe("image in [-1, 1]")),
-         "value": (("row", "sample"), np.stack([filled(row.values, np.nan) for row in rows]), describe(value)),
-         "marked": (("row", "sample"), np.stack([filled(row.marked, False) for row in rows]), describe("marked"))},
-        {"row": ("row", np.array([row.label for row in rows], dtype=object), describe("what the row shows")),
-         "sample": ("sample", np.arange(S), describe("index of the sample"))})
+        {"image": described(("row", "sample", "channel", "y", "x"), np.stack(colour).astype(np.float32),
+                            "image in [-1, 1]"),
+         "value": described(("row", "sample"), np.stack([filled(row.values, np.nan) for row in rows]), value),
+         "marked": described(("row", "sample"), np.stack([filled(row.marked, False) for row in rows]), "marked")},
+        {"row": described("row", np.array([row.label for row in rows], dtype=object), "what the row shows"),
+         "sample": described("sample", np.arange(S), "index of the sample")})
 
 
 def size(dataset: xr.Dataset) -> tuple[float, float]:

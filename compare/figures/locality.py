@@ -10,6 +10,7 @@ import xarray as xr
 from compare.figures.source import Source, attentive
 from compare.names import els_fitted
 from compare.published import KG_PATCH_SIZES
+from compare.results import described
 from compare.summary import variants_of
 from theory.schedule import CosineSchedule
 
@@ -48,14 +49,13 @@ def data(source: Source) -> xr.Dataset:
                      for phi, t in zip(noised, TIMES)])
         names.append(name)
     curves = {**_fitted(source), **_published(source)}
-    describe = lambda long_name: {"long_name": long_name, "units": "1"}
     return xr.Dataset(
-        {"sensitivity": (("network", "time", "y", "x"), np.array(maps), describe("mean |d eps(centre) / d phi|")),
-         "patch_size": (("curve", "step"), np.array(list(curves.values())), describe("window side k"))},
-        {"network": ("network", np.array(names, dtype=object), describe("network")),
-         "time": ("time", list(TIMES), describe("time of the heat maps")),
-         "curve": ("curve", np.array(list(curves), dtype=object), describe("whose k(t)")),
-         "t": ("step", np.arange(1, 21) / 20, describe("time of the step"))})
+        {"sensitivity": described(("network", "time", "y", "x"), np.array(maps), "mean |d eps(centre) / d phi|"),
+         "patch_size": described(("curve", "step"), np.array(list(curves.values())), "window side k")},
+        {"network": described("network", np.array(names, dtype=object), "network"),
+         "time": described("time", list(TIMES), "time of the heat maps"),
+         "curve": described("curve", np.array(list(curves), dtype=object), "whose k(t)"),
+         "t": described("step", np.arange(1, 21) / 20, "time of the step")})
 
 
 def _fitted(source: Source) -> dict[str, np.ndarray]:

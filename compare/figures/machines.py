@@ -9,6 +9,7 @@ from compare.inspection import inspect_machine
 from compare.noise import initial_noise
 from compare.plots import PALETTE, rgb, shaded_sources
 from compare.published import KG_PATCH_SIZES
+from compare.results import described
 from theory import CosineSchedule, EquivariantLocalScore, IdealScore, LocalScore
 
 DATA = "fashion-mnist"
@@ -29,9 +30,8 @@ def data(source) -> xr.Dataset:
         drawn.append(found[names].isel(sample=0, rank=0).isel(step=[19, 11, 7, 0]))
     dataset = xr.concat(drawn, "machine").assign_coords(machine=np.array(list(machines), dtype=object))
     used = np.unique(dataset.image)
-    dataset["noise"] = (("channel", "y", "x"), phi_1[0], {"long_name": "noise at t = 1", "units": "1"})
-    dataset["training"] = (("used", "channel", "y", "x"), images[used], {"long_name": "training images named",
-                                                                           "units": "1"})
+    dataset["noise"] = described(("channel", "y", "x"), phi_1[0], "noise at t = 1")
+    dataset["training"] = described(("used", "channel", "y", "x"), images[used], "training images named")
     return dataset.assign_coords(used=used).assign_attrs(data=DATA, training_images=len(images))
 
 

@@ -12,6 +12,7 @@ from compare.figures.grid import Row, grid
 from compare.figures.source import Source, attentive
 from compare.image_names import local_fitted
 from compare.names import els_fitted
+from compare.results import described
 from compare.summary import most_steps, networks_of, variants_of
 
 R = "Pearson r of machine and network"
@@ -107,11 +108,10 @@ def scatter(source: Source) -> xr.Dataset:
             r_ideal.append(r.sel(machine="ideal").values)
     S = max(map(len, r_els))
     padded = lambda values: np.stack([np.pad(v, (0, S - len(v)), constant_values=np.nan) for v in values])
-    describe = lambda long_name: {"long_name": long_name, "units": "1"}
     return xr.Dataset(
-        {"els": (("panel", "sample"), padded(r_els), describe("Pearson r of ELS and network")),
-         "ideal": (("panel", "sample"), padded(r_ideal), describe("Pearson r of ideal score and network"))},
-        {"panel": ("panel", np.array(panels, dtype=object), describe("result and network"))})
+        {"els": described(("panel", "sample"), padded(r_els), "Pearson r of ELS and network"),
+         "ideal": described(("panel", "sample"), padded(r_ideal), "Pearson r of ideal score and network")},
+        {"panel": described("panel", np.array(panels, dtype=object), "result and network")})
 
 
 def draw_scatter(figure, dataset: xr.Dataset) -> None:

@@ -7,6 +7,7 @@ import xarray as xr
 
 from compare.intervals import binomial_interval, bootstrap_interval
 from compare.metrics import agreement
+from compare.results import described
 from compare.summary import most_steps, networks_of, variants_of
 from compare.toy_summary import variant_rate
 from empirical import consistency
@@ -33,14 +34,13 @@ def data(source) -> xr.Dataset:
         for j, generated in enumerate(networks.values()):
             r2[i, j] = bootstrap_interval(agreement(drawn, generated).r2)[:3]
     own = [variant_rate(result, "consistent", v, steps) for v in variants]
-    describe = lambda long_name: {"long_name": long_name, "units": "1"}
     return xr.Dataset(
-        {"consistent": (("strength", "end"), rate, describe("share of consistent samples of the machine")),
-         "r2": (("strength", "variant", "end"), r2, describe("median r2 of machine and network")),
-         "network_consistent": ("variant", [one.estimate for one in own], describe("share of the networks"))},
-        {"strength": ("strength", list(strengths), describe("attention strength lambda")),
-         "variant": ("variant", np.array(variants, dtype=object), describe("network")),
-         "end": ("end", np.array(["estimate", "low", "high"], dtype=object), describe("of the 95 % interval"))},
+        {"consistent": described(("strength", "end"), rate, "share of consistent samples of the machine"),
+         "r2": described(("strength", "variant", "end"), r2, "median r2 of machine and network"),
+         "network_consistent": described("variant", [one.estimate for one in own], "share of the networks")},
+        {"strength": described("strength", list(strengths), "attention strength lambda"),
+         "variant": described("variant", np.array(variants, dtype=object), "network"),
+         "end": described("end", np.array(["estimate", "low", "high"], dtype=object), "of the 95 % interval")},
         {"patch_size": PATCH, "samples": count, "network_steps": steps})
 
 
@@ -58,11 +58,11 @@ def draw(figure, dataset: xr.Dataset) -> None:
         r2.errorbar(shifted, estimate, [estimate - low, high - estimate], color=f"C{j}", marker="o", linewidth=1.0,
                     label=variant)
     rate.set_ylabel("consistent")
-    rate.set_ylim(0, 1)
+    rate.set_ylim(0, 1.04)
     r2.set_ylabel("median r2 with the network")
     r2.set_xticks(places, [f"{strength:g}" for strength in dataset.strength.values])
     r2.set_xlabel(f"attention strength $\\lambda$ (uniform, k = {dataset.attrs['patch_size']})")
-    r2.set_ylim(0, 1)
+    r2.set_ylim(0, 1.04)
     figure.legend(loc="outside upper center", ncols=2, title="networks (dashed: their own consistency)",
                   title_fontsize=6.5)
 

@@ -7,6 +7,7 @@ import xarray as xr
 
 from compare.inspection import inspect_machine, rebuilt
 from compare.plots import PALETTE, rgb, shaded_sources
+from compare.results import described
 from theory import AttentionScore, CosineSchedule, EquivariantLocalScore
 
 PATCH, STRENGTH, STEPS = 3, 0.1, 20
@@ -24,10 +25,9 @@ def mosaic(source) -> xr.Dataset:
     one = at.isel(sample=sample)
     used = list(dict.fromkeys(one.image.values.ravel().tolist()))
     dataset = one[["image", "source_y", "source_x", "weight", "phi", "x0"]]
-    dataset["mosaic"] = (("channel", "y", "x"), rebuilt(found.isel(sample=sample, step=step), images),
-                         {"long_name": "each pixel's best patch", "units": "1"})
-    dataset["training"] = (("used", "channel", "y", "x"), images[used],
-                           {"long_name": "training images of the best patches", "units": "1"})
+    dataset["mosaic"] = described(("channel", "y", "x"), rebuilt(found.isel(sample=sample, step=step), images),
+                                  "each pixel's best patch")
+    dataset["training"] = described(("used", "channel", "y", "x"), images[used], "training images of the best patches")
     return dataset.assign_coords(used=used)
 
 
@@ -74,16 +74,15 @@ def context(source) -> xr.Dataset:
     b, y, x_pixel = np.unravel_index(gain.argmax(), gain.shape)
     alpha = machine.attention_map(x[b : b + 1], float(at.sigma))[0]
     H, W = images.shape[2:]
-    dims, describe = ("channel", "y", "x"), lambda long_name, units="1": {"long_name": long_name, "units": units}
+    dims = ("channel", "y", "x")
     return xr.Dataset(
-        {"phi": (dims, at.phi.values[b], describe("noisy image")),
-         "local": (dims, local.x0.values[b], describe("ELS, the local score's posterior mean")),
-         "attention": (("y", "x"), alpha[y * W + x_pixel].reshape(H, W), describe("attention weight of the pixel")),
-         "shared": (dims, at.x0.values[b], describe("posterior mean with shared evidence")),
-         "entropy": (("machine",), [float(local.entropy_images[b, y, x_pixel]),
-                                    float(at.entropy_images[b, y, x_pixel])],
-                     describe("entropy over training images at the pixel", "nat"))},
-        {"machine": ("machine", np.array(["ELS", "attention"], dtype=object), describe("machine"))},
+        {"phi": described(dims, at.phi.values[b], "noisy image"),
+         "local": described(dims, local.x0.values[b], "ELS, the local score's posterior mean"),
+         "attention": described(("y", "x"), alpha[y * W + x_pixel].reshape(H, W), "attention weight of the pixel"),
+         "shared": described(dims, at.x0.values[b], "posterior mean with shared evidence"),
+         "entropy": described("machine", [float(one.entropy_images[b, y, x_pixel]) for one in (local, at)],
+                              "entropy over training images at the pixel", "nat")},
+        {"machine": described("machine", np.array(["ELS", "attention"], dtype=object), "machine")},
         {"pixel_y": int(y), "pixel_x": int(x_pixel), "t": float(at.t), "strength": STRENGTH})
 
 

@@ -11,6 +11,7 @@ from compare.figures.grid import Row, grid
 from compare.noise import initial_noise
 from compare.plots import rgb
 from compare.published import CHANCE_CONSISTENT, FKTB_CONSISTENT
+from compare.results import described
 from compare.summary import most_steps, networks_of, variants_of
 from compare.toy_names import ATTENTION_FITTED, attention_fixed
 from compare.toy_summary import rate, variant_rate
@@ -34,12 +35,11 @@ def structure(source) -> xr.Dataset:
     training = source.toy_set
     keys, values = training.layout.draw(4, 0)
     images = training.layout.render(keys, values)
-    describe = lambda long_name: {"long_name": long_name, "units": "1"}
     return xr.Dataset(
-        {"image": (("sample", "channel", "y", "x"), images, describe("image in [-1, 1]")),
-         "key": (("sample", "pair"), keys, describe("index of the key's colour")),
-         "value": (("sample", "pair"), values, describe("index of the value's colour")),
-         "corner": (("pair", "side", "axis"), training.layout.corners, describe("top-left pixel of each cell"))},
+        {"image": described(("sample", "channel", "y", "x"), images, "image in [-1, 1]"),
+         "key": described(("sample", "pair"), keys, "index of the key's colour"),
+         "value": described(("sample", "pair"), values, "index of the value's colour"),
+         "corner": described(("pair", "side", "axis"), training.layout.corners, "top-left pixel of each cell")},
         attrs={"cell": training.layout.cell})
 
 
@@ -86,14 +86,13 @@ def consistency(source) -> xr.Dataset:
               for variant in variants]
     machines = [rate(result, "consistent", name) for name in stated]
     ends = lambda intervals: np.array([[i.estimate, i.low, i.high] for i in intervals])
-    describe = lambda long_name: {"long_name": long_name, "units": "1"}
     return xr.Dataset(
-        {"network": (("variant", "end"), ends(networks), describe("share of consistent samples of the networks")),
-         "machine": (("variant", "end"), ends(machines), describe("share of those of the attention machine")),
-         "published": ("variant", [FKTB_CONSISTENT[v] for v in variants], describe("share by Finn et al. 2025"))},
-        {"variant": ("variant", np.array(variants, dtype=object), describe("network")),
-         "stated": ("variant", np.array(stated, dtype=object), describe("the machine, stated beforehand")),
-         "end": ("end", np.array(["estimate", "low", "high"], dtype=object), describe("of the 95 % interval"))},
+        {"network": described(("variant", "end"), ends(networks), "share of consistent samples of the networks"),
+         "machine": described(("variant", "end"), ends(machines), "share of those of the attention machine"),
+         "published": described("variant", [FKTB_CONSISTENT[v] for v in variants], "share by Finn et al. 2025")},
+        {"variant": described("variant", np.array(variants, dtype=object), "network"),
+         "stated": described("variant", np.array(stated, dtype=object), "the machine, stated beforehand"),
+         "end": described("end", np.array(["estimate", "low", "high"], dtype=object), "of the 95 % interval")},
         {"network_steps": steps, "chance": CHANCE_CONSISTENT["one-to-one"],
          "chance_published": FKTB_CONSISTENT["random"]})
 
