@@ -174,13 +174,18 @@ def test_folder_errors_take_one_line(tmp_path, capsys):
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
-def test_help_is_quick():
+@pytest.mark.parametrize("module, example", [
+    ("run", "python -m compare.run --dataset toy --samples 64"),
+    ("run", "python -m compare.run --dataset fashion-mnist --subset 5000 --network resnet --samples 100"),
+    ("calibrate", "python -m compare.calibrate runs/mnist-resnet.safetensors --samples 20"),
+])
+def test_help_is_quick(module, example):
     """Parsing happens before anything heavy is imported."""
-    script = ("import sys; from compare.run import main\n"
+    script = (f"import sys; from compare.{module} import main\n"
               "try: main(['--help'])\n"
               "except SystemExit as exit: assert exit.code == 0\n"
               "heavy = {'torch', 'numba', 'xarray', 'scipy', 'numpy', 'matplotlib', 'tqdm'} & set(sys.modules)\n"
               "assert not heavy, heavy")
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "python -m compare.run --dataset toy --samples 64" in done.stdout
+    assert example in done.stdout
