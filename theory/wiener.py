@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
-from scipy.linalg import svd
+from scipy.linalg import eigh, svd
 
 from theory.machine import ScoreMachine
 
@@ -47,11 +47,20 @@ class WienerScore(ScoreMachine):
         N, d = images.shape
         mean = images.mean(axis=0)
         centred = images - mean
-        _, singular, axes = svd(centred, full_matrices=False)
-        variances = singular**2 / N
+        variances, axes = _principal_axes(centred)
         rho = self.shrinkage if self.shrinkage is not None else _ledoit_wolf(centred, variances)
         floor = rho * variances.sum() / d
         return mean, axes, (1.0 - rho) * variances + floor, floor
+
+
+def _principal_axes(centred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Variances (rank,) and unit axes (rank, d) of rows (N, d), by the smaller of two decompositions."""
+    N, d = centred.shape
+    if N > d:
+        variances, axes = eigh(centred.T @ centred / N)
+        return np.maximum(variances, 0.0), axes.T
+    _, singular, axes = svd(centred, full_matrices=False)
+    return singular**2 / N, axes
 
 
 def _ledoit_wolf(centred: np.ndarray, variances: np.ndarray) -> float:
