@@ -64,14 +64,3 @@ def test_one_image_is_its_own_mean(rng):
 def test_shrinkage_outside_its_range_is_refused(shrinkage):
     with pytest.raises(ValueError, match=r"shrinkage: got .*, want None or a number in \[0, 1\]"):
         WienerScore(np.zeros((2, 1, 2, 2)), shrinkage=shrinkage)
-
-
-def test_many_images_of_few_pixels_are_as_few_images_of_many(rng):
-    """More images than pixels, where the covariance is decomposed, against the formula itself."""
-    images = rng.normal(size=(60, 1, 3, 4)).astype(np.float32)
-    flat = images.reshape(60, -1).astype(np.float64)
-    mean, covariance = flat.mean(axis=0), np.cov(flat.T, bias=True)
-    x = rng.normal(size=(2, 1, 3, 4))
-    gain = covariance @ np.linalg.inv(covariance + 0.25 * np.eye(12))
-    expected = mean + (x.reshape(2, -1) - mean) @ gain.T
-    assert_allclose(WienerScore(images, shrinkage=0.0).denoise(x, 0.5).reshape(2, -1), expected, atol=1e-12)
