@@ -9,7 +9,7 @@ everywhere (0 = least noise), as in `theory.schedule.ddim`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -122,6 +122,26 @@ def posterior_entropy(machine, x: np.ndarray, sigma: float, patch_sizes: Sequenc
         inner = found[:, _fitting(H, k), _fitting(W, k)]                       # (B, y, x)
         shares.append(inner.mean(axis=(1, 2)) / np.log(np.maximum(count, 2)))
     return np.stack(shares)
+
+
+def outwards(count: int, start: int, loss: Callable[[int], np.ndarray],
+             preferred: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Losses (count, ...) of ordered candidates tried from `start` outwards, inf for those that were not tried.
+
+    loss(j): of candidate j. preferred: losses of all candidates, inf for the untried -> which ones are preferred; the
+    search ends when no outermost one is among them. So a minimum is missed only behind a maximum.
+    """
+    found = {start: loss(start)}
+    while True:
+        losses = np.stack([found.get(j, np.full_like(found[start], np.inf)) for j in range(count)])
+        best = np.asarray(preferred(losses))
+        low, high = min(found), max(found)
+        if low > 0 and low in best:
+            found[low - 1] = loss(low - 1)
+        elif high < count - 1 and high in best:
+            found[high + 1] = loss(high + 1)
+        else:
+            return losses
 
 
 def median_choice(candidates: Sequence, loss: np.ndarray) -> Calibration:

@@ -58,9 +58,15 @@ class RunFolder:
         self.seconds += float(arrays.pop("seconds"))
         return arrays
 
-    def steps(self, name: str, count: int, make: Callable[[int], Mapping[str, np.ndarray]]) -> dict[str, np.ndarray]:
-        """The parts "name step 0", "name step 1", ..., with progress; each array stacked along a new last axis."""
-        parts = [self.part(f"{name} step {i}", lambda i=i: make(i)) for i in self.progress(list(range(count)), name)]
+    def steps(self, name: str, count: int, make: Callable[[int, dict | None], Mapping[str, np.ndarray]]) -> dict:
+        """The parts "name step 0", "name step 1", ..., with progress; each array stacked along a new last axis.
+
+        make(i, before): part i, given the part before it, or None.
+        """
+        parts: list[dict] = []
+        for i in self.progress(list(range(count)), name):
+            before = parts[-1] if parts else None
+            parts.append(self.part(f"{name} step {i}", lambda i=i, before=before: make(i, before)))
         return {array: np.stack([part[array] for part in parts], axis=-1) for array in parts[0]}
 
     def part_file(self, name: str) -> Path:

@@ -6,6 +6,9 @@
     entropy     no network: the smallest window at which the entropy of the local machine's posterior over training
                 images, at the same noisy images, has fallen to a share of ln N
 LS has its own k(t), by cosine. lambda(t) is chosen by cosine with k(t) given. Entry i belongs to t = (i + 1) / steps.
+The windows of ELS are tried from the choice of the step before outwards, until none of the seeds prefers the outermost
+one tried (of the validation images: until their mean does not): about half of them, and the same choice as from all
+unless a loss has two minima.
 """
 
 from __future__ import annotations
@@ -61,16 +64,19 @@ def _network_free(machines: Machines, sizes: list[int], schedule: Schedule, conf
     found = machines.training.validation
     if found is None:
         return {}
-    images = found.images[: config.calibration_samples].astype(np.float64)
-    labels = None if found.labels is None else found.labels[: config.calibration_samples]
+    images = found.images[: config.validation_images].astype(np.float64)
+    labels = None if found.labels is None else found.labels[: config.validation_images]
     start = calibration_samples(config.calibration_samples).stop
     noise = initial_noise(config.seed, range(start, start + len(images)), images.shape[1:])
 
-    def losses(i: int) -> dict[str, np.ndarray]:
+    def losses(i: int, before: dict | None) -> dict[str, np.ndarray]:
         sigma = float(schedule.sigma((i + 1) / config.steps))
         x = images + sigma * noise
-        return {"validation": calibration.squared_error(
-                    images, calibration.at_patch_sizes(machines.els, x, sigma, sizes, labels)),
+        error = lambda j: calibration.squared_error(
+            images, calibration.at_patch_sizes(machines.els, x, sigma, sizes[j : j + 1], labels))[0]
+        best = lambda loss: loss.mean(axis=1).argmin()
+        start = best(before["validation"]) if before else 0
+        return {"validation": calibration.outwards(len(sizes), start, error, best),
                 "entropy": calibration.posterior_entropy(machines.local, x, sigma, sizes,
                                                          machines.training.count(labels), labels)}
 
@@ -87,11 +93,15 @@ def _fit(network: ImageNetwork, machines: Machines, sizes: list[int], free: Mapp
     path = Trajectory(**folder.part(f"trajectory {network.name}", lambda: calibration.trajectory(
         network.denoiser, noise, network.denoiser.schedule, config.steps, labels)._asdict()))
 
-    def losses(i: int) -> dict[str, np.ndarray]:
-        els = calibration.at_patch_sizes(machines.els, *path.query(i), sizes, labels)
+    def losses(i: int, before: dict | None) -> dict[str, np.ndarray]:
+        def both(j: int) -> np.ndarray:
+            x0 = calibration.at_patch_sizes(machines.els, *path.query(i), sizes[j : j + 1], labels)
+            return np.concatenate([calibration.cosine_distance(path, i, x0), calibration.squared_error(path.x0[i], x0)])
+
+        start = int(np.median(before["cosine"].argmin(axis=0))) if before else 0
+        els = calibration.outwards(len(sizes), start, both, lambda loss: loss.argmin(axis=0))     # (K, 2, B)
         local = calibration.at_patch_sizes(machines.local, *path.query(i), sizes, labels)
-        return {"cosine": calibration.cosine_distance(path, i, els), "mse": calibration.squared_error(path.x0[i], els),
-                "local": calibration.cosine_distance(path, i, local)}
+        return {"cosine": els[:, 0], "mse": els[:, 1], "local": calibration.cosine_distance(path, i, local)}
 
     parts = folder.steps(f"calibration {network.name}", config.steps, losses)
     chosen = {name: calibration.median_choice(sizes, loss) for name, loss in parts.items()}
@@ -106,7 +116,7 @@ def _strength(network: ImageNetwork, machines: Machines, path: Trajectory, patch
               config: ImageConfig, folder: RunFolder) -> Calibration:
     attend = machines.attention(network.attention)
 
-    def losses(i: int) -> dict[str, np.ndarray]:
+    def losses(i: int, _) -> dict[str, np.ndarray]:
         x0 = calibration.at_strengths(attend, *path.query(i), config.strengths, patch_sizes[i], labels)
         return {"cosine": calibration.cosine_distance(path, i, x0)}
 
@@ -120,8 +130,9 @@ def fit_variables(fits: Mapping[str, Fit]) -> dict[str, tuple]:
     some = next(iter(of_rules.values()))
     draws = max(len(c.by_draw) for c in some.values())
     stacked = lambda field: np.stack([np.stack([field(c) for c in by_rule.values()]) for by_rule in of_rules.values()])
-    padded = lambda values: np.pad(values.astype(float), [(0, 0)] * (values.ndim - 2) + [(0, draws - values.shape[-2]),
-                                                          (0, 0)], constant_values=np.nan)
+    known = lambda values: np.where(np.isinf(values), np.nan, values)
+    missing = lambda values: [(0, 0)] * (values.ndim - 2) + [(0, draws - values.shape[-2]), (0, 0)]
+    padded = lambda values: np.pad(known(values), missing(values), constant_values=np.nan)
     fitted = ("fitted_variant", "rule")
     variables = {
         "fitted_variant": described("fitted_variant", list(fits), "variant to which k(t) and lambda(t) are fitted"),
@@ -134,7 +145,8 @@ def fit_variables(fits: Mapping[str, Fit]) -> dict[str, tuple]:
                                                "window side k that the draw alone would choose"),
         "patch_size_loss": described(
             (*fitted, "candidate_patch_size", "draw", "step"), stacked(lambda c: padded(c.loss)),
-            "what the rule goes by: 1 - cosine of eps, squared difference of x0, or entropy as a share of ln N"),
+            "what the rule goes by: 1 - cosine of eps, squared difference of x0, or entropy as a share of ln N; NaN "
+            "where it was not tried"),
     }
     strengths = {variant: fit.strength for variant, fit in fits.items() if fit.strength is not None}
     if strengths:

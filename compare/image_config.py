@@ -15,8 +15,8 @@ class ImageConfig:
 
     samples: evaluation samples 0, ..., samples - 1 of `seed`
     steps, network_steps: of the machines' sampler, and of the networks'
-    calibration_samples: how many other samples of `seed` k(t) and lambda(t) are fitted on, and how many validation
-        images the rules without a network go by
+    calibration_samples: how many other samples of `seed` k(t) and lambda(t) are fitted on
+    validation_images: how many the rules without a network go by
     patch_sizes: candidates for k(t); None for 3, 5, ... up to the networks' receptive field, at most the image's side
     strengths: candidates for lambda(t) of attention machines, 0 first
     rules: those of RULES that get a machine of their own; the k(t) of all of them is computed and kept
@@ -30,6 +30,7 @@ class ImageConfig:
     steps: int = 20
     network_steps: tuple[int, ...] = (20, 150)
     calibration_samples: int = 10
+    validation_images: int = 4
     patch_sizes: tuple[int, ...] | None = None
     strengths: tuple[float, ...] = (0.0, 0.0003, 0.001, 0.003, 0.01, 0.03)
     rules: tuple[str, ...] = ()
@@ -38,7 +39,7 @@ class ImageConfig:
     device: str = "cpu"
 
     def __post_init__(self):
-        for name in ("samples", "steps", "calibration_samples", "diagnosed"):
+        for name in ("samples", "steps", "calibration_samples", "validation_images", "diagnosed"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: got {getattr(self, name)}, want at least 1")
         for name in ("network_steps", "patch_sizes", "strengths"):
@@ -65,8 +66,8 @@ class ImageConfig:
 
     def quick(self) -> ImageConfig:
         """The same study, coarser: a look at whether everything runs."""
-        return replace(self, samples=8, network_steps=(self.steps,), calibration_samples=2, diagnosed=2,
-                       strengths=(0.0, 0.003))
+        return replace(self, samples=8, network_steps=(self.steps,), calibration_samples=2, validation_images=2,
+                       diagnosed=2, strengths=(0.0, 0.003))
 
     def to_json(self) -> dict:
         return asdict(self)

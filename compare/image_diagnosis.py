@@ -43,7 +43,7 @@ def path_variables(networks: Sequence[ImageNetwork], machines: Sequence[StudyMac
 def _along(path: Trajectory, machine: StudyMachine, network: str, labels: np.ndarray | None,
            folder: RunFolder) -> np.ndarray:
     """(S, steps)"""
-    def agree(i: int) -> dict[str, np.ndarray]:
+    def agree(i: int, _) -> dict[str, np.ndarray]:
         options = machine.at(i) if labels is None else {**machine.at(i), "labels": labels}
         return {"pearson_r": agreement(machine.machine.denoise(*path.query(i), **options), path.x0[i]).pearson_r}
 

@@ -47,7 +47,7 @@ def plan(args: Namespace) -> Plan:
         stems, recipes = None, _recipes(args)
         networks = {name: recipe.to_json() for name, recipe in zip(_names(recipes), recipes)}
     data_dir, follow = getattr(args, "data_dir", None), "snapshots" in args
-    training = training_set(recipes[0], config.calibration_samples, data_dir)
+    training = training_set(recipes[0], config.validation_images, data_dir)
     resolved = {**config.to_json(), **_training_record(recipes[0]), "data_fingerprint": training.fingerprint,
                 "snapshots": follow, "networks": networks, "published": getattr(args, "published", args.dataset)}
     name = f"{args.dataset.partition(':')[0]}-{'-'.join(dict.fromkeys(recipe.network for recipe in recipes))}"
@@ -71,7 +71,7 @@ def scales_plan(args: Namespace) -> Plan:
                          device=args.device)
     stems = [checkpoint.find(path) for path in args.checkpoint]
     recipes = recipes_of(stems)
-    training = training_set(recipes[0], config.calibration_samples, args.data_dir)
+    training = training_set(recipes[0], config.validation_images, args.data_dir)
     resolved = {**config.to_json(), **_training_record(recipes[0]), "data_fingerprint": training.fingerprint,
                 "published": recipes[0].dataset,
                 "networks": {name: _digest(stem) for name, stem in zip(_names(recipes), stems)}}

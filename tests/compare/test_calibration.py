@@ -105,6 +105,26 @@ def test_choices_by_mean_and_by_bound():
     assert calibration.first_below([3, 5, 7], loss, 0.0).chosen.tolist() == [7]
 
 
+@pytest.mark.parametrize("start", range(7))
+def test_outwards_finds_what_all_would(rng, start):
+    """Three draws with one minimum each, at 1, 2 and 4 of 0..6: tried from `start` to one beyond the outermost ones."""
+    minima, tried = np.array([1.0, 2.0, 4.0]), []
+    loss = lambda j: tried.append(j) or (j - minima) ** 2
+    found = calibration.outwards(7, start, loss, lambda losses: losses.argmin(axis=0))
+    assert_array_equal(found.argmin(axis=0), minima)
+    assert len(tried) == len(set(tried)) and set(tried) == set(range(min(start, 0), max(start, 5) + 1))
+    assert all(np.isinf(found[j]).all() for j in range(7) if j not in tried)
+
+
+def test_outwards_stops_at_the_ends_and_follows_the_preference():
+    falling = calibration.outwards(4, 0, lambda j: np.array([-float(j)]), lambda losses: losses.argmin(axis=0))
+    assert_array_equal(falling[:, 0], [0, -1, -2, -3])
+    assert calibration.outwards(1, 0, lambda j: np.array([1.0]), lambda losses: [0]).tolist() == [[1.0]]
+    by_mean = calibration.outwards(9, 4, lambda j: np.array([(j - 4.0) ** 2, (j - 8.0) ** 2 / 9]),
+                                   lambda losses: losses.mean(axis=1).argmin())
+    assert np.flatnonzero(np.isfinite(by_mean[:, 0])).tolist() == [3, 4, 5]
+
+
 def test_entropy_is_a_share_of_ln_n(rng):
     """Uniform at high noise (1), one image at low noise (0); a larger window tells images apart sooner."""
     images = rng.uniform(-1, 1, size=(16, 1, 9, 8)).astype(np.float32)

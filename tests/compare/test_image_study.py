@@ -19,7 +19,7 @@ from theory import AttentionScore, CosineSchedule, EquivariantLocalScore, IdealS
 
 SCHEDULE = CosineSchedule()
 SIZES, STRENGTHS = [3, 5, 3, 5], [0.0, 0.3, 0.05, 0.0]
-CONFIG = ImageConfig(samples=3, seed=13, steps=4, network_steps=(4, 8), calibration_samples=2, patch_sizes=(3, 5),
+CONFIG = ImageConfig(samples=3, seed=13, steps=4, network_steps=(4, 8), calibration_samples=2, patch_sizes=(1, 3, 5),
                      strengths=(0.0, 0.05, 0.3), rules=("mse", "validation", "entropy"), diagnosed=2)
 RECORD = {"dataset": "made", "published": "mnist", "boundary": "zeros", "conditional": True}
 
@@ -65,6 +65,23 @@ def test_fits_are_what_the_networks_do(finished):
     losses = result.patch_size_loss.sel(fitted_variant="resnet", rule="cosine")
     assert_allclose(losses.min("candidate_patch_size"), 0.0, atol=1e-9)
     assert_array_equal(result.fitted_patch_size_by_draw.sel(fitted_variant="resnet", rule="mse"), [SIZES] * 2)
+
+
+def test_windows_tried_outwards_are_those_of_all(tmp_path, monkeypatch):
+    """Five candidates, of which some are never tried: the same k(t), by every rule, as from all of them."""
+    data, config = training(), replace(CONFIG, patch_sizes=(1, 3, 5, 7, 9), rules=())
+    scales = lambda name: image_study.scales_study(networks(data)[:1], data, config, RunFolder(tmp_path / name, {}),
+                                                   command="", record=RECORD)
+    some = scales("some")
+    monkeypatch.setattr("compare.calibration.outwards", lambda count, start, loss, _: np.stack(
+        [loss(j) for j in range(count)]))
+    of_all = scales("all")
+    assert_array_equal(some.fitted_patch_size, of_all.fitted_patch_size)
+    assert_array_equal(some.fitted_patch_size_by_draw.sel(rule=["cosine", "mse"]),
+                       of_all.fitted_patch_size_by_draw.sel(rule=["cosine", "mse"]))
+    for rule in ("cosine", "validation"):
+        assert some.patch_size_loss.sel(rule=rule).isnull().any()
+        assert of_all.patch_size_loss.sel(rule=rule).notnull().all()
 
 
 def test_attention_is_found_where_the_window_is_known(tmp_path):
