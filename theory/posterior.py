@@ -15,6 +15,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from theory._kernels.cache import drop_stale
 from theory._kernels.numerics import CHUNKS, FLOAT64_PAIRS, LIST_CHUNKS, PRODUCT_ERROR
 from theory._kernels.posterior import LOG2E, scan, scan_images, scan_offsets, scan_sources
 from theory._kernels.softmax import LN2, merge_states
@@ -22,6 +23,8 @@ from theory.bank import Bank
 from theory.chunks import in_chunks
 from theory.geometry import Axis
 from theory.request import Request
+
+drop_stale((scan, scan_sources, scan_images, scan_offsets, merge_states))
 
 QUERIES_AT_ONCE = 16
 """Queries that share each training block while it is in cache."""

@@ -1,0 +1,28 @@
+"""Compiled kernels on disk are thrown away when any kernel source has changed.
+
+numba keeps them as long as the file of the outermost function is the same; a change in a file that it calls into, by an
+update of a checkout for example, would go unnoticed, and the old code would run.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from pathlib import Path
+
+
+def drop_stale(kernels, sources: Path = Path(__file__).parent) -> None:
+    """Remove the cached code of compiled functions (`kernels`) that was made from other sources than are here now."""
+    digest = sha256(b"".join(path.read_bytes() for path in sorted(sources.glob("*.py")))).hexdigest()[:16]
+    for kernel in kernels:
+        folder, name = Path(kernel.stats.cache_path), f"{kernel.__module__.split('.')[-1]}.{kernel.__name__}"
+        stamp = folder / f"{name}.{digest}.sources"
+        if stamp.exists():
+            continue
+        try:
+            for pattern in (f"{name}-*.nb[ic]", f"{name}.*.sources"):
+                for stale in folder.glob(pattern):
+                    stale.unlink(missing_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
+            stamp.touch()
+        except OSError:
+            continue  # a folder that is not ours to write is not ours to cache in either
