@@ -24,7 +24,7 @@ from theory.chunks import in_chunks
 from theory.geometry import Axis
 from theory.request import Request
 
-drop_stale((scan, scan_sources, scan_images, scan_offsets, merge_states))
+drop_stale([*scan.values(), *scan_sources.values(), scan_images, scan_offsets, merge_states])
 
 QUERIES_AT_ONCE = 16
 """Queries that share each training block while it is in cache."""
@@ -130,7 +130,7 @@ def posterior(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: Request, ro
         base = _base(queries, precision, products, rows, cols)
         after = _packed(rows, cols), precision, products, request.left_out, request.negligible, base
         kept = _arrays(chunks) + _arrays(lists) if top else _arrays(chunks)[:3]
-        in_chunks(scan_sources if top else scan, before, request.order, after, kept, count)
+        in_chunks((scan_sources if top else scan)[np.dtype(dtype)], before, request.order, after, kept, count)
         chunks.peak[:] = (chunks.peak - base) * LN2
         sums.append(_merge_stacked(chunks))
         nearest.append(lists.merged())
@@ -204,7 +204,7 @@ def _by_products(queries: np.ndarray, precision: np.ndarray, bank: Bank, rows: A
 def _base(queries: np.ndarray, precision: np.ndarray, products: np.ndarray, rows: Axis, cols: Axis) -> np.ndarray:
     """The terms |window of the query|^2 that products leave out, in powers of two, (B, Y, X); 0 elsewhere."""
     unit = np.where(products, precision * LOG2E, 0.0)
-    return unit[:, None, None] * _window_norms(queries, rows, cols)
+    return np.ascontiguousarray(unit[:, None, None] * _window_norms(queries, rows, cols))
 
 
 def _window_norms(queries: np.ndarray, rows: Axis, cols: Axis) -> np.ndarray:

@@ -1,13 +1,29 @@
-"""Compiled kernels on disk are thrown away when any kernel source has changed.
+"""What numba's cache on disk does not see to by itself.
 
 numba keeps them as long as the file of the outermost function is the same; a change in a file that it calls into, by an
-update of a checkout for example, would go unnoticed, and the old code would run.
+update of a checkout for example, would go unnoticed, and the old code would run. And it numbers the signatures of a
+function in one index: two processes that compile different ones at the same time can end up with each other's code.
 """
 
 from __future__ import annotations
 
 from hashlib import sha256
 from pathlib import Path
+from types import FunctionType
+
+import numpy as np
+from numba import njit
+
+
+def by_dtype(function) -> dict:
+    """The function compiled for float32 and for float64 under names of their own: one signature an index."""
+
+    def compiled(name):
+        copy = FunctionType(function.__code__, function.__globals__, name)
+        copy.__qualname__, copy.__module__, copy.__doc__ = name, function.__module__, function.__doc__
+        return njit(nogil=True, cache=True)(copy)
+
+    return {np.dtype(dtype): compiled(f"{function.__name__}_{dtype}") for dtype in ("float32", "float64")}
 
 
 def drop_stale(kernels, sources: Path = Path(__file__).parent) -> None:

@@ -5,6 +5,7 @@ from collections import namedtuple
 import numpy as np
 from numba import njit
 
+from theory._kernels.cache import by_dtype
 from theory._kernels.nearest import Lists, collect, measure
 from theory._kernels.numerics import FLOAT32_LOGIT
 from theory._kernels.softmax import LN2, ImageSums, Named, Sums, absorb, absorb_by_image, absorb_named, close_block
@@ -84,7 +85,7 @@ def _sums(peak, mass, total, values, negligible, far, measure):
 _sweep_sums, _sweep_named, _sweep_images = sweeping(absorb), sweeping(absorb_named), sweeping(absorb_by_image)
 
 
-@njit(nogil=True, cache=True)
+@by_dtype
 def scan(queries, exact, blocks, values, index, order, geometry, precision, products, left_out, negligible, base,
          peaks, masses, totals):
     """Streaming softmax states of B queries over the blocks in `order`.
@@ -112,7 +113,7 @@ def scan(queries, exact, blocks, values, index, order, geometry, precision, prod
                         _scales(products[b], unit), room.buffers, sums)
 
 
-@njit(nogil=True, cache=True)
+@by_dtype
 def scan_sources(queries, exact, blocks, values, index, order, geometry, precision, products, left_out, negligible,
                  base, peaks, masses, totals, energies, keys, sources):
     """`scan`, with energies (B, 2, Y, X), keys (B, Y, X, K) and sources (B, Y, X, K, 3): the K nearest candidates.
