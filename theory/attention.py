@@ -82,10 +82,11 @@ class AttentionScore(EquivariantLocalScore):
 
     def _by_strength(self, x, sigma, request, axes, strength: list[float], given) -> list[tuple[Posterior, Nearest]]:
         """The posterior for each strength; strength 0 is ELS itself."""
-        local = None
-        if 0.0 in strength or given is None and self.attention != "uniform":
-            local = super()._posterior(x, sigma, request, axes)
-        shared = [s for s in strength if s != 0.0]
+        local, shared = None, [s for s in strength if s != 0.0]
+        similar = bool(shared) and given is None and self.attention != "uniform"
+        if 0.0 in strength or similar:
+            # In float64 for alpha: top1 has jumps, and the others multiply the evidence of many pixels.
+            local = super()._posterior(x, sigma, replace(request, double=request.double or similar), axes)
         if shared:
             alpha = self._alpha(x if local is None else local[0].mean) if given is None else given
             queries = [self._share(*query, request, axes, shared) for query in zip(x, sigma, alpha)]

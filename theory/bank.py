@@ -9,7 +9,7 @@ import numpy as np
 from theory._kernels.numerics import LANES, ROW
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Bank:
     """Training images in blocks of n; each class (all images are one class without labels) has its own blocks."""
 
