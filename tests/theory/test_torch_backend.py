@@ -92,9 +92,9 @@ def test_equivariant_local(rng, sigma, shape, k, boundary, wrap):
 @pytest.mark.parametrize("rule", ["uniform", "identity", "top1", "given"])
 @pytest.mark.parametrize("boundary", ["zeros", "circular"])
 @pytest.mark.parametrize("shape, k", [((3, 4, 2), 3), ((1, 3, 5), 5)], ids=str)
-@pytest.mark.parametrize("sigma", [0.02, 0.5, 80.0])
+@pytest.mark.parametrize("sigma", [0.02, 0.5])
 def test_attention(rng, sigma, shape, k, boundary, rule):
-    images = data(rng, shape, 20)
+    images = data(rng, shape, 9)
     x = noised(rng, images, sigma, 2)
     P = shape[1] * shape[2]
     if rule == "given":
@@ -128,9 +128,9 @@ def test_many_queries_each_with_its_class_and_noise(rng, name):
 
 @pytest.mark.parametrize("name", MACHINES)
 def test_leave_out(rng, name):
-    images = data(rng, (1, 4, 4), 40)
-    x = noised(rng, images, 0.2, 3)
-    for image in (0, 2, 39):
+    images = data(rng, (1, 4, 4), 34)  # more than one block
+    x = noised(rng, images, 0.2, 2)
+    for image in (0, 33):
         expected = MACHINES[name](np.delete(images, image, axis=0)).denoise(x, 0.2)
         for backend in ("torch", TINY):
             assert_allclose(MACHINES[name](images).leave_out(x, 0.2, image, backend=backend), expected, atol=TOLERANCE)
@@ -139,9 +139,9 @@ def test_leave_out(rng, name):
 @pytest.mark.parametrize("case", ["duplicates", "ties", "constant", "outlier"])
 @pytest.mark.parametrize("sigma", SIGMAS)
 def test_training_images_that_invite_mistakes(rng, sigma, case):
-    noise = data(rng, (1, 6, 5), 40)
-    signs = np.where(np.arange(40) % 2, 1.0, -1.0).astype(np.float32)[:, None, None, None]
-    images = {"duplicates": np.repeat(noise[:2], 20, axis=0), "ties": np.broadcast_to(signs, noise.shape),
+    noise = data(rng, (1, 6, 5), 12)
+    signs = np.where(np.arange(12) % 2, 1.0, -1.0).astype(np.float32)[:, None, None, None]
+    images = {"duplicates": np.repeat(noise[:2], 6, axis=0), "ties": np.broadcast_to(signs, noise.shape),
               "constant": np.full_like(noise, 0.25), "outlier": np.concatenate([0.01 * noise, np.ones_like(noise[:1])])}
     x = np.concatenate([0 * noise[:1], noise[:1], 20 * noise[1:2]])
     for machine in (IdealScore(images[case]), LocalScore(images[case], 3), EquivariantLocalScore(images[case], 3)):
@@ -174,8 +174,8 @@ def test_no_answer_depends_on_groups(rng, monkeypatch, summed, matrices):
     """Sums over a divisor of an image's candidates, over several images, with a remainder; few matrices a product."""
     monkeypatch.setattr(scan, "SUMMED", summed)
     monkeypatch.setattr(scan, "MATRICES", matrices)
-    images = data(rng, (1, 5, 6), 37)
-    x = noised(rng, images, 0.5, 4)
+    images = data(rng, (1, 5, 6), 19)
+    x = noised(rng, images, 0.5, 2)
     for build in MACHINES.values():
         agree(build(images), x, 0.5)
 
@@ -236,8 +236,8 @@ class LiveBytes(TorchDispatchMode):
 @pytest.mark.parametrize("memory_bytes", [2**17, 2**19])
 def test_memory_is_bounded(rng, name, memory_bytes):
     """Whatever the dtype, and whether an image's pixels are taken in parts or many images at once."""
-    images = data(rng, (1, 8, 8), 100)
-    machine, x = MACHINES[name](images), noised(rng, images, 1.0, 1 if name == "attention" else 6)
+    images = data(rng, (1, 8, 8), 40)
+    machine, x = MACHINES[name](images), noised(rng, images, 1.0, 1 if name == "attention" else 4)
     for sigma in (0.02, 3.0):
         with LiveBytes() as live:
             machine.denoise(x, sigma, backend=TorchBackend(memory_bytes=memory_bytes))
