@@ -16,6 +16,8 @@ from numba.core import cgutils
 from numba.core.errors import TypingError
 from numba.extending import intrinsic, models, overload, register_model
 
+from theory._kernels.cache import renamed
+
 BYTES = 64
 
 
@@ -175,7 +177,7 @@ def _lane_by_lane(symbol, instruction):
     @overload(symbol)
     def _(a, b):
         if isinstance(a, Vector) and a == b:
-            return lambda a, b: apply(a, b)
+            return renamed(lambda a, b: apply(a, b), instruction)
 
 
 for _symbol, _instruction in ((operator.add, "fadd"), (operator.sub, "fsub"), (operator.mul, "fmul")):

@@ -10,6 +10,7 @@ next (van Herk 1992). Nothing is ever subtracted: small distances keep their rel
 import numpy as np
 from numba import njit
 
+from theory._kernels.cache import renamed
 from theory._kernels.vector import at, fma, item, lanes, larger, largest, load, lowest, pointer, splat, store, zeros
 
 
@@ -68,7 +69,6 @@ def _column_sums(term):
     what is loaded is used twice or four times.
     """
 
-    @njit
     def sums(q, t, channels, kw, n, L, out, second):
         C, next_q, next_t = channels
         step, j = lanes(t), 0
@@ -96,7 +96,7 @@ def _column_sums(term):
             store(second, j, b0)
             j += step
 
-    return sums
+    return njit(renamed(sums, f"sums_of{term.__name__}"))
 
 
 @njit
@@ -194,7 +194,6 @@ def sweeping(consume):
     buffers: band (2, kh, >= L), rows (3, >= L)
     """
 
-    @njit
     def sweep(query, block, norms, geometry, width, products, scales, buffers, state):
         kh, kw, _, _, moves, columns = geometry
         band, rows = buffers
@@ -224,4 +223,4 @@ def sweeping(consume):
                         if ready:
                             consume(state, out, top, L, (a, b + h, a + dy, first), a * width + b + h, candidate)
 
-    return sweep
+    return njit(renamed(sweep, f"sweep_{consume.__name__}"))
