@@ -160,6 +160,8 @@ def _training(figure: Figure, dataset: xr.Dataset) -> None:
         axes.fill_between(steps, low, high, color=f"C{i}", alpha=0.15, linewidth=0)
         axes.plot(steps, [f.estimate for f in found], ".-", color=f"C{i}", label=machine)
     axes.set(xscale="log", xlabel="training steps", ylabel=f"median r, {summary.most_steps(dataset)} network steps")
+    axes.set_xticks(steps, [f"{step:,}" for step in steps])
+    axes.set_xticks([], minor=True)
     axes.legend()
 
 
