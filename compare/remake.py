@@ -13,7 +13,7 @@ from empirical.config import TrainConfig
 from empirical.datasets import Dataset, load
 from empirical.toy_networks import recipe
 from theory import AttentionScore, EquivariantLocalScore, IdealScore, LocalScore
-from theory.attention import ATTENTIONS
+from theory.attending import ATTENTIONS
 from theory.machine import ScoreMachine
 
 MACHINES = {

@@ -100,33 +100,53 @@ def evidence(x, images, sigma, k, boundary="zeros", wrap_training=True):
     return S, mu
 
 
-def attention_matrix(rule, local):
+def attention_matrix(rule, local, beta=1.0):
     """alpha (P, P) by a rule of theory.md 4a from the local outputs (C, H, W)."""
     C, H, W = local.shape
     P = H * W
     z = [[float(local[c, p // W, p % W]) for c in range(C)] for p in range(P)]
+    similarity = [[sum(s * t for s, t in zip(z[p], z[q])) for q in range(P)] for p in range(P)]
+    if rule == "top1":
+        best = [max((q for q in range(P) if q != p), key=lambda q: similarity[p][q]) for p in range(P)]
+        return np.array([[1.0 if q == best[p] else 0.0 for q in range(P)] for p in range(P)])
+    return softmax_of_others(similarity, 0.0 if rule == "uniform" else beta)
+
+
+def softmax_of_others(similarity, beta):
+    """softmax over q != p of beta similarity[p][q], with the diagonal 0."""
+    P = len(similarity)
     alpha = np.zeros((P, P))
     for p in range(P):
-        others = [q for q in range(P) if q != p]
-        similarity = [sum(s * t for s, t in zip(z[p], z[q])) for q in others]
-        if rule == "uniform":
-            weights = [1.0 / len(others)] * len(others)
-        elif rule == "top1":
-            weights = [1.0 if q == similarity.index(max(similarity)) else 0.0 for q in range(len(others))]
-        else:
-            total = log_sum_exp(similarity)
-            weights = [math.exp(s - total) for s in similarity]
-        for q, w in zip(others, weights):
-            alpha[p, q] = w
+        total = log_sum_exp([beta * similarity[p][q] for q in range(P) if q != p])
+        for q in range(P):
+            if q != p:
+                alpha[p, q] = math.exp(beta * similarity[p][q] - total)
     return alpha
 
 
-def attention(x, images, sigma, k, rule, strength, boundary="zeros", wrap_training=True):
+def overlap_matrix(S, beta=1.0):
+    """alpha (P, P) by the overlap of pixels' posteriors over images, sum_i sqrt(w_i(x) w_i(x')), S (N, H, W)."""
+    N, H, W = S.shape
+    P = H * W
+    log_w = [[S[i, p // W, p % W] - log_sum_exp(S[:, p // W, p % W]) for i in range(N)] for p in range(P)]
+    overlap = [[log_sum_exp([(a + b) / 2 for a, b in zip(log_w[p], log_w[q])]) for q in range(P)] for p in range(P)]
+    return softmax_of_others(overlap, beta)
+
+
+def alpha_of(rule, x, images, sigma, k, boundary, wrap_training=True, beta=1.0):
+    """alpha (P, P) of a rule by its name, or the matrix itself."""
+    if not isinstance(rule, str):
+        return rule
+    if rule == "overlap":
+        return overlap_matrix(evidence(x, images, sigma, k, boundary, wrap_training)[0], beta)
+    return attention_matrix(rule, patch_machine(x, images, sigma, k, boundary, wrap_training), beta)
+
+
+def attention(x, images, sigma, k, rule, strength, boundary="zeros", wrap_training=True, beta=1.0):
     """Evidence sharing (theory.md 4a); rule: a name, or a matrix (P, P)."""
     C, H, W = x.shape
     S, mu = evidence(x, images, sigma, k, boundary, wrap_training)
-    if isinstance(rule, str):
-        rule = attention_matrix(rule, patch_machine(x, images, sigma, k, boundary, wrap_training))
+    rule = alpha_of(rule, x, images, sigma, k, boundary, wrap_training, beta)
     out = np.empty((C, H, W))
     for a in range(H):
         for b in range(W):
@@ -137,6 +157,21 @@ def attention(x, images, sigma, k, rule, strength, boundary="zeros", wrap_traini
                 context = sum(row[q] * S[i, q // W, q % W] for q in range(H * W))
                 logits.append(S[i, a, b] + strength * P * context)
             out[:, a, b] = softmax_mean(logits, mu[:, :, a, b])
+    return out
+
+
+def pair(x, images, sigma, k, rule, strength, boundary="zeros", wrap_training=True, beta=1.0):
+    """The pair machine: an average over x' of the posterior means given own patch and patch x' of one image."""
+    C, H, W = x.shape
+    S, mu = evidence(x, images, sigma, k, boundary, wrap_training)
+    alpha = alpha_of(rule, x, images, sigma, k, boundary, wrap_training, beta)
+    out = np.zeros((C, H, W))
+    for a in range(H):
+        for b in range(W):
+            for q in range(H * W):
+                if alpha[a * W + b, q] > 0:
+                    logits = [S[i, a, b] + strength * S[i, q // W, q % W] for i in range(len(images))]
+                    out[:, a, b] += alpha[a * W + b, q] * softmax_mean(logits, mu[:, :, a, b])
     return out
 
 
@@ -164,21 +199,36 @@ def posterior_weights(x, images, sigma, k, a, b, boundary="zeros", wrap_training
     return sorted(((math.exp(l - total), *place) for l, place in zip(logits, found)), reverse=True)
 
 
-def attention_weights(x, images, sigma, k, rule, strength, a, b, boundary="zeros"):
-    """[(weight, image, y, x)] of one pixel under evidence sharing: w_i times the weight within image i."""
-    C, H, W = x.shape
-    S, _ = evidence(x, images, sigma, k, boundary)
-    if isinstance(rule, str):
-        rule = attention_matrix(rule, patch_machine(x, images, sigma, k, boundary))
-    row = rule[a * W + b]
+def attention_image_weights(S, row, strength, a, b):
+    """w_i of one pixel under evidence sharing, S (N, H, W), row (P,) of alpha."""
+    N, H, W = S.shape
     P = sum(1 for w in row if w > 0)
-    logits = [S[i, a, b] + strength * P * sum(row[q] * S[i, q // W, q % W] for q in range(H * W))
-              for i in range(len(images))]
+    logits = [S[i, a, b] + strength * P * sum(row[q] * S[i, q // W, q % W] for q in range(H * W)) for i in range(N)]
     total = log_sum_exp(logits)
+    return [math.exp(l - total) for l in logits]
+
+
+def pair_image_weights(S, row, strength, a, b):
+    """w_i of one pixel of the pair machine: the average over x' of softmax_i(S_i(x) + strength S_i(x'))."""
+    N, H, W = S.shape
+    weights = [0.0] * N
+    for q in range(H * W):
+        logits = [S[i, a, b] + strength * S[i, q // W, q % W] for i in range(N)]
+        total = log_sum_exp(logits)
+        for i in range(N):
+            weights[i] += row[q] * math.exp(logits[i] - total)
+    return weights
+
+
+def competition_weights(image_weights, x, images, sigma, k, rule, strength, a, b, boundary="zeros"):
+    """[(weight, image, y, x)] of one pixel where images compete: w_i times the weight within image i."""
+    W = x.shape[2]
+    S, _ = evidence(x, images, sigma, k, boundary)
+    row = alpha_of(rule, x, images, sigma, k, boundary)[a * W + b]
     found = []
-    for i, image in enumerate(images):
+    for i, (w_i, image) in enumerate(zip(image_weights(S, row, strength, a, b), images)):
         for w, _, y, z in posterior_weights(x, [image], sigma, k, a, b, boundary):
-            found.append((w * math.exp(logits[i] - total), i, y, z))
+            found.append((w * w_i, i, y, z))
     return sorted(found, reverse=True)
 
 

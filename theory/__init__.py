@@ -5,6 +5,7 @@ from theory.equivariant import EquivariantScore
 from theory.equivariant_local import EquivariantLocalScore
 from theory.ideal import IdealScore
 from theory.local import LocalScore
+from theory.pair import PairScore
 from theory.schedule import (
     CosineSchedule,
     EDMSchedule,
@@ -26,6 +27,7 @@ __all__ = [
     "LinearSchedule",
     "LocalScore",
     "OffsetCosineSchedule",
+    "PairScore",
     "WienerScore",
     "ddim",
 ]

@@ -75,11 +75,11 @@ def tolerance(value) -> float | None:
     return float(value)
 
 
-def strength(value) -> float:
-    """strength: lambda, a finite number of at least 0."""
+def at_least_0(name: str, value) -> float:
+    """value: a finite number of at least 0."""
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if not number or not np.isfinite(value) or value < 0.0:
-        raise ValueError(f"strength: got {value!r}, want a finite number of at least 0")
+        raise ValueError(f"{name}: got {value!r}, want a finite number of at least 0")
     return float(value)
 
 

@@ -8,7 +8,15 @@ from numpy.testing import assert_allclose
 
 import theory.posterior
 from tests import naive
-from theory import AttentionScore, EquivariantLocalScore, EquivariantScore, IdealScore, LocalScore, WienerScore
+from theory import (
+    AttentionScore,
+    EquivariantLocalScore,
+    EquivariantScore,
+    IdealScore,
+    LocalScore,
+    PairScore,
+    WienerScore,
+)
 
 
 @pytest.fixture
@@ -77,14 +85,16 @@ def test_equivariant(images, x, sigma):
         check(found, b, a, c, expected, 7)
 
 
-@pytest.mark.parametrize("rule", ["uniform", "identity", "top1"])
+@pytest.mark.parametrize("kind, image_weights", [(AttentionScore, naive.attention_image_weights),
+                                                 (PairScore, naive.pair_image_weights)])
+@pytest.mark.parametrize("rule", ["uniform", "identity", "top1", "overlap"])
 @pytest.mark.parametrize("sigma", [0.3, 2.0])
-def test_attention(images, x, sigma, rule, monkeypatch):
-    monkeypatch.setattr(theory.attention, "EVIDENCE_BYTES", 1)
-    machine = AttentionScore(images, 3, attention=rule, strength=0.3)
+def test_images_that_compete(images, x, sigma, rule, kind, image_weights, monkeypatch):
+    monkeypatch.setattr(theory.evidence, "EVIDENCE_BYTES", 1)
+    machine = kind(images, 3, attention=rule, strength=0.3)
     found = machine.attribute(x, sigma, top=6)
     for b, (a, c) in itertools.product(range(2), PIXELS):
-        check(found, b, a, c, naive.attention_weights(x[b], images, sigma, 3, rule, 0.3, a, c), 6)
+        check(found, b, a, c, naive.competition_weights(image_weights, x[b], images, sigma, 3, rule, 0.3, a, c), 6)
     assert_allclose(found.x0, machine.denoise(x, sigma), atol=1e-12)
 
 
@@ -92,6 +102,7 @@ def test_the_weighted_sources_are_the_posterior_mean(images, x):
     """Keep everything, and the named training pixels times their weights add up to x0, for every machine."""
     for machine, top in ((IdealScore(images), 19), (LocalScore(images, 3), 19),
                          (EquivariantLocalScore(images, 3), 19 * 6), (AttentionScore(images, 3, strength=0.2), 19 * 6),
+                         (PairScore(images, 3, strength=1.0), 19 * 6),
                          (EquivariantLocalScore(images, 3, "circular"), 19 * 20), (EquivariantScore(images), 19 * 20)):
         found = machine.attribute(x, 0.8, top)
         values = images[found.image, :, found.source_y, found.source_x]  # (B, H, W, K, C); image -1 has weight 0

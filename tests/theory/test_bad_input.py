@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from theory import AttentionScore, EquivariantLocalScore, EquivariantScore, IdealScore, LocalScore
+from theory import AttentionScore, EquivariantLocalScore, EquivariantScore, IdealScore, LocalScore, PairScore
 
 GOOD = np.linspace(-1, 1, 2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
-PATCHES = [LocalScore, EquivariantLocalScore, AttentionScore]
+PATCHES = [LocalScore, EquivariantLocalScore, AttentionScore, PairScore]
 
 
 def refused(message):
@@ -128,12 +128,14 @@ def test_attention(attention, message):
         AttentionScore(GOOD, 3, attention=attention)
 
 
-def test_strength():
-    for strength in (-0.1, np.nan, np.inf, "1", [0.1]):
-        with pytest.raises(ValueError, match="strength: got .*want a finite number of at least 0"):
-            AttentionScore(GOOD, 3, strength=strength)
-        with pytest.raises(ValueError, match="strength: got .*want a finite number of at least 0"):
-            AttentionScore(GOOD, 3).denoise(GOOD, 1.0, strength=strength)
+@pytest.mark.parametrize("machine", [AttentionScore, PairScore])
+@pytest.mark.parametrize("name", ["strength", "beta"])
+def test_strength_and_temperature(machine, name):
+    for value in (-0.1, np.nan, np.inf, "1", [0.1]):
+        with pytest.raises(ValueError, match=f"^{name}: got .*want a finite number of at least 0$"):
+            machine(GOOD, 3, **{name: value})
+        with pytest.raises(ValueError, match=f"^{name}: got .*want a finite number of at least 0$"):
+            machine(GOOD, 3).denoise(GOOD, 1.0, **{name: value})
 
 
 def test_as_many_matrices_as_queries():

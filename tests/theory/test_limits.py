@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
-import theory.attention
 import theory.equivariant
+import theory.evidence
 import theory.posterior
 from tests import naive
 from theory import (
@@ -18,6 +18,7 @@ from theory import (
     EquivariantScore,
     IdealScore,
     LocalScore,
+    PairScore,
     ddim,
 )
 
@@ -83,7 +84,9 @@ def test_circular_machines_commute_with_shifts(images, x, shift):
     for machine in (EquivariantScore(images), EquivariantLocalScore(images, 3, "circular"),
                     EquivariantLocalScore(images, 3, "circular", wrap_training=False),
                     AttentionScore(images, 3, "circular", strength=0.2),
-                    AttentionScore(images, 3, "circular", attention="identity", strength=0.2)):
+                    AttentionScore(images, 3, "circular", attention="identity", strength=0.2),
+                    AttentionScore(images, 3, "circular", attention="overlap", strength=0.2),
+                    PairScore(images, 3, "circular", attention="identity", strength=0.7)):
         moved = machine.denoise(np.roll(x, shift, (2, 3)), 0.4)
         assert_allclose(moved, np.roll(machine.denoise(x, 0.4), shift, (2, 3)), atol=1e-9)
 
@@ -106,6 +109,8 @@ MACHINES = {
     "local": lambda images: LocalScore(images, 3),
     "els": lambda images: EquivariantLocalScore(images, 3),
     "attention": lambda images: AttentionScore(images, 3, attention="identity", strength=0.3),
+    "overlap": lambda images: AttentionScore(images, 3, attention="overlap", strength=0.3),
+    "pair": lambda images: PairScore(images, 3, attention="identity", strength=0.7),
 }
 
 
@@ -117,7 +122,7 @@ def test_order_threads_chunks_and_batch_do_not_matter(rng, x, name, monkeypatch)
     shuffled = MACHINES[name](images[rng.permutation(len(images))]).denoise(x, 0.3)
     assert_allclose(shuffled, expected, atol=1e-9)
     monkeypatch.setattr(theory.posterior, "QUERIES_AT_ONCE", 2)
-    monkeypatch.setattr(theory.attention, "EVIDENCE_BYTES", 1)
+    monkeypatch.setattr(theory.evidence, "EVIDENCE_BYTES", 1)
     monkeypatch.setattr(theory.equivariant, "ORBIT_BYTES", 1)
     assert_allclose(MACHINES[name](images).denoise(x, 0.3), expected, atol=1e-9)
     threads = numba.get_num_threads()
@@ -140,6 +145,8 @@ def test_duplicates_keep_their_weight(images, x, name):
         "local": lambda v: naive.patch_machine(v, copies, 2.0, 3, local=True),
         "els": lambda v: naive.patch_machine(v, copies, 2.0, 3),
         "attention": lambda v: naive.attention(v, copies, 2.0, 3, "identity", 0.3),
+        "overlap": lambda v: naive.attention(v, copies, 2.0, 3, "overlap", 0.3),
+        "pair": lambda v: naive.pair(v, copies, 2.0, 3, "identity", 0.7),
     }
     got = MACHINES[name](copies).denoise(x, 2.0)
     assert_allclose(got, [twins[name](v) for v in x], atol=1e-6)
@@ -151,41 +158,10 @@ def test_an_image_far_from_everything_has_an_answer(images):
     x = np.full((1, 2, 5, 4), 1e3)
     x[0, :, :2] = -1e3
     for machine in (IdealScore(images), LocalScore(images, 3), EquivariantLocalScore(images, 3),
-                    AttentionScore(images, 3, strength=0.5)):
+                    AttentionScore(images, 3, strength=0.5), PairScore(images, 3, strength=1.0),
+                    AttentionScore(images, 3, attention="overlap", strength=0.5)):
         out = machine.denoise(x, 0.02)
         assert np.isfinite(out).all() and np.abs(out).max() <= 1.0
-
-
-def test_uniform_attention_at_full_strength_is_the_bag_of_patches_posterior(images, x):
-    """lambda = 1: one image guessed by all pixels together, w_i proportional to the product of their evidences."""
-    got = AttentionScore(images, 3, strength=1.0).denoise(x, 1.0)
-    for b in range(len(x)):
-        S, mu = naive.evidence(x[b], images, 1.0, 3)
-        expected = naive.softmax_mean(list(S.sum(axis=(1, 2))), mu)
-        assert_allclose(got[b], expected, atol=1e-6)
-
-
-@pytest.mark.parametrize("rule", ["uniform", "identity", "top1"])
-def test_attention_without_strength_is_equivariant_local(images, x, rule):
-    expected = EquivariantLocalScore(images, 3).denoise(x, 0.4)
-    assert_allclose(AttentionScore(images, 3, attention=rule).denoise(x, 0.4), expected, atol=1e-12)
-    assert_allclose(AttentionScore(images, 3, attention=rule, strength=1e-9).denoise(x, 0.4), expected, atol=1e-6)
-
-
-@pytest.mark.parametrize("rule", ["uniform", "identity", "top1"])
-def test_attention_map_is_the_rule_and_gives_the_same_answer_when_handed_in(images, x, rule):
-    machine = AttentionScore(images, 3, attention=rule, strength=0.3)
-    alpha = machine.attention_map(x, 0.4)
-    local = EquivariantLocalScore(images, 3).denoise(x, 0.4)
-    assert_allclose(alpha, [naive.attention_matrix(rule, z) for z in local], atol=1e-9)
-    given = AttentionScore(images, 3, attention=alpha, strength=0.3)
-    assert_allclose(given.denoise(x, 0.4), machine.denoise(x, 0.4), atol=1e-9)
-
-
-def test_one_pixel_has_nothing_to_attend_to(rng):
-    images, x = rng.uniform(-1, 1, (5, 1, 1, 1)), rng.normal(size=(2, 1, 1, 1))
-    expected = IdealScore(images).denoise(x, 0.4)
-    assert_allclose(AttentionScore(images, 1, attention="identity", strength=0.7).denoise(x, 0.4), expected, atol=1e-9)
 
 
 def test_theorem_41_black_and_white(rng):

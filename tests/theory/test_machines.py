@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 
 import theory.posterior
 from tests import naive
-from theory import AttentionScore, EquivariantLocalScore, EquivariantScore, IdealScore, LocalScore
+from theory import AttentionScore, EquivariantLocalScore, EquivariantScore, IdealScore, LocalScore, PairScore
 
 SIGMAS = [0.02, 0.3, 2.0, 80.0]
 SHAPES = [(1, 4, 5), (3, 5, 3), (1, 2, 6)]  # C, H, W; the last is narrower than most windows
@@ -76,31 +76,13 @@ def test_large_windows_in_a_larger_image(rng, k):
     assert_allclose(EquivariantLocalScore(images, k).denoise(x, 0.5), expected, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("rule", ["uniform", "identity", "top1", "given"])
-@pytest.mark.parametrize("boundary", ["zeros", "circular"])
-@pytest.mark.parametrize("shape, k", [((3, 4, 2), 3), ((1, 3, 5), 5)], ids=str)
-@pytest.mark.parametrize("sigma", [0.02, 0.5, 80.0])
-def test_attention(rng, sigma, shape, k, boundary, rule):
-    images = data(rng, shape, 20)
-    x = noised(rng, images, sigma, 2)
-    P = shape[1] * shape[2]
-    if rule == "given":
-        rule = rng.uniform(size=(P, P)) * (rng.uniform(size=(P, P)) < 0.6)
-        np.fill_diagonal(rule, 0.0)
-        rule[:, 0] += 1e-3 * (np.arange(P) > 0)
-        rule[0, 1] += 1e-3
-        rule /= rule.sum(axis=1, keepdims=True)
-    expected = [naive.attention(v, images, sigma, k, rule, 0.3, boundary) for v in x]
-    machine = AttentionScore(images, k, boundary, attention=rule, strength=0.3)
-    assert_allclose(machine.denoise(x, sigma), expected, atol=TOLERANCE)
-
-
 def test_a_noise_level_for_each_query(rng):
     images = data(rng, (1, 4, 4), 6)
     sigma = np.array([0.1, 1.0, 10.0])
     x = rng.normal(size=(3, 1, 4, 4))
     for machine in (IdealScore(images), EquivariantScore(images), LocalScore(images, 3),
-                    EquivariantLocalScore(images, 3), AttentionScore(images, 3, strength=0.2)):
+                    EquivariantLocalScore(images, 3), AttentionScore(images, 3, strength=0.2),
+                    PairScore(images, 3, attention="overlap", strength=0.5)):
         one_by_one = [machine.denoise(x[b : b + 1], float(sigma[b]))[0] for b in range(3)]
         assert_allclose(machine.denoise(x, sigma), one_by_one, atol=1e-12)
 
@@ -120,6 +102,8 @@ MACHINES = {
     "els-zeros": lambda images, **o: EquivariantLocalScore(images, 3, **o),
     "els-circular": lambda images, **o: EquivariantLocalScore(images, 3, "circular", **o),
     "attention": lambda images, **o: AttentionScore(images, 3, attention="identity", strength=0.2, **o),
+    "overlap": lambda images, **o: AttentionScore(images, 3, attention="overlap", strength=0.2, **o),
+    "pair": lambda images, **o: PairScore(images, 3, attention="identity", strength=0.7, **o),
 }
 
 
