@@ -19,8 +19,9 @@ from empirical.toy import ToyLayout
 class TrainConfig:
     """A run is a function of this record: batch s is drawn from (seed, s) alone.
 
-    Data: the toy set of `layout`, `count` images drawn with `data_seed`.
-    Network: ToyCNN with `attention` None, "top1", "identity" or "learned"; `padding` "zeros" or "circular".
+    Data: the toy set of `layout`, `count` images drawn with `data_seed`, or, if None, every distinct image once.
+    Network: ToyCNN with `width` features and `depth` per-pixel layers; `attention` None, "top1", "identity" or
+    "learned"; `padding` "zeros" or "circular".
     Loss: the mean of |eps - network(phi_t, t)|^2; a share `window_share` of each batch has t uniform in
     `window` (where pixels must coordinate, see docs/toy-networks.md), the others t uniform in [0, 1].
     Adam at `lr`, linear warm-up over the first 5 % of the steps and a half cosine to 0, gradients clipped at norm 1,
@@ -29,10 +30,11 @@ class TrainConfig:
 
     dataset: str = "toy"
     data_seed: int = 0
-    count: int = 4096
+    count: int | None = 4096
     layout: ToyLayout = field(default_factory=ToyLayout)
     attention: str | None = None
     width: int = 96
+    depth: int = 0
     padding: str = "zeros"
     steps: int = 7_000
     batch: int = 256
@@ -44,9 +46,9 @@ class TrainConfig:
 
     def __post_init__(self):
         for name in ("count", "width", "steps", "batch"):
-            if getattr(self, name) < 1:
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name}: got {getattr(self, name)}, want at least 1")
-        for name in ("data_seed", "seed"):
+        for name in ("data_seed", "seed", "depth"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: got {getattr(self, name)}, want at least 0")
         if not self.lr > 0:
@@ -64,8 +66,8 @@ class TrainConfig:
 
     def architecture(self, dataset: Dataset) -> tuple[str, dict]:
         """The network's name among `empirical.networks.NETWORKS`, and its arguments."""
-        return "toy-cnn", dict(channels=dataset.images.shape[1], width=self.width, attention=self.attention,
-                               padding=self.padding)
+        return "toy-cnn", dict(channels=dataset.images.shape[1], width=self.width, depth=self.depth,
+                               attention=self.attention, padding=self.padding)
 
     def times(self, rng: np.random.Generator) -> np.ndarray:
         """t of one batch, (batch,): first those in the window, then the others, each stratified."""

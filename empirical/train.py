@@ -40,6 +40,8 @@ def parser() -> argparse.ArgumentParser:
     add("--attention", choices=("none", "top1", "identity", "learned"), default="none", help="rule (default: none)")
     add("--padding", choices=("zeros", "circular"), help="border (default: zeros)")
     add("--width", type=int, help=f"features a pixel (default: toy {run.width}, else the preset's)")
+    add("--depth", type=int, help=f"per-pixel layers of the toy network (default: {run.depth}), convolutions of the "
+        "ResNet, scales of the UNet (default: the preset's)")
     add("--steps", type=int, help=f"training steps (default: toy {run.steps}, else the preset's)")
     add("--batch", type=int, help=f"images a step (default: toy {run.batch}, else the preset's)")
     add("--lr", type=float, help=f"peak learning rate (default: toy {run.lr}, else the preset's)")
@@ -56,7 +58,6 @@ def parser() -> argparse.ArgumentParser:
     add("--conditional", action=argparse.BooleanOptionalAction,
         help="on the class labels (default: as Kamb & Ganguli, for fashion-mnist and cifar10)")
     add("--size", type=int, metavar="PIXELS", help="side that images are resized to (default: 32)")
-    add("--depth", type=int, help="convolutions of the ResNet, scales of the UNet (default: the preset's)")
     add("--prediction", choices=PREDICTIONS,
         help="what the last layer gives, and whose error is the loss (default: v; paper eps)")
     add("--decay", type=float, metavar="FACTOR", help="of lr each step (default: half a cosine; paper 0.999965)")
@@ -68,7 +69,8 @@ def parser() -> argparse.ArgumentParser:
         help=f"times that are drawn more often (default: {run.window[0]} {run.window[1]})")
     add("--window-share", type=float, metavar="SHARE",
         help=f"share of a batch with t in the window (default: {run.window_share})")
-    add("--count", type=int, help=f"training images drawn (default: {run.count})")
+    add("--count", type=number_or_all, metavar="N",
+        help=f"training images drawn, or all: each once (default: {run.count})")
     add("--pairs", type=int, help=f"pairs an image (default: {layout.pairs})")
     add("--cell", type=int, metavar="PIXELS", help=f"side of a cell (default: {layout.cell})")
     add("--gap", type=int, metavar="PIXELS", help=f"between pairs (default: {layout.gap})")
@@ -86,6 +88,10 @@ def parser() -> argparse.ArgumentParser:
     add("--checkpoint-every", type=int, default=1000, metavar="STEPS", help="steps between states (default: 1000)")
     add("--snapshots", type=int, nargs="+", default=(), metavar="STEP", help="keep these steps' networks as NAME-STEP")
     return parse
+
+
+def number_or_all(text: str) -> int | None:
+    return None if text == "all" else int(text)
 
 
 OF_THE_MACHINE = ("out", "data_dir", "device", "threads", "checkpoint_every", "snapshots")

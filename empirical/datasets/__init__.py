@@ -32,7 +32,8 @@ def load(name: str, *, data_dir: str | Path | None = None, split: str = "train",
     seed: of that draw, and of the toy set's
     size: images become size x size, by the central square and bilinear interpolation with antialiasing; None leaves
         them. The toy set is never resized
-    options of "toy": layout (ToyLayout, default ToyLayout()), count (images drawn, default 4,096)
+    options of "toy": layout (ToyLayout, default ToyLayout()), count (images drawn, default 4,096; None: every distinct
+        image once)
     """
     if split not in SPLITS:
         raise ValueError(f"split: got {split!r}, want one of {', '.join(SPLITS)}")
@@ -56,8 +57,8 @@ def _source(name: str):
     return FILES[name]
 
 
-def _toy(split: str, seed: int, layout: ToyLayout | None = None, count: int = TOY_COUNT) -> Dataset:
+def _toy(split: str, seed: int, layout: ToyLayout | None = None, count: int | None = TOY_COUNT) -> Dataset:
     if split != "train":
         raise ValueError(f"split: got {split!r}, but the toy set has only 'train'")
     layout = ToyLayout() if layout is None else layout
-    return Dataset("toy", layout.generate(count, seed), layout=layout)
+    return Dataset("toy", layout.enumerate() if count is None else layout.generate(count, seed), layout=layout)

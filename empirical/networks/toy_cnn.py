@@ -17,30 +17,38 @@ class ToyCNN(nn.Module):
     z = conv3x3(silu(conv3x3(phi))) sees the 5 x 5 window at x and nothing else; the head is a per-pixel network, so
     without attention the whole network is local with receptive field 5 x 5. With attention the second term brings the
     features of other pixels, alpha by one of the rules of `empirical.networks.attention`. All variants are the same
-    network up to that rule: for one torch seed they start from the same convolutions, time embedding and head.
-    No normalisation: it would leak across pixels.
+    network up to that rule: for one torch seed they start from the same convolutions, per-pixel layers, time embedding
+    and head. No normalisation: it would leak across pixels.
+
+    Capacity grows without widening the window, by `width` and by `depth` per-pixel layers between the convolutions and
+    the attention, z_x <- z_x + W' silu(W z_x + b) + b'. W' and b' start at 0: a deeper network begins as the shallow
+    one of its seed.
 
     Finn et al. write z_x + sum_y alpha_xy z_y. Here the sum leaves out y = x and passes through one linear map V, also
     where queries and keys are the identity: without V, a network with identity attention cannot tell its own feature
     from the others' and did worse than no attention at all (docs/toy-networks.md).
 
-    channels: colour channels C            width: features a pixel
+    channels: colour channels C            width: features a pixel            depth: per-pixel layers, 0 or more
     attention: None, "top1", "identity" or "learned"
     padding: "zeros" (borders are visible) or "circular" (commutes with circular shifts)
     classes: 0, or the number of labels; their embedding is added to the time's
     """
 
     def __init__(self, channels: int = 3, width: int = 96, attention: str | None = None, padding: str = "zeros",
-                 classes: int = 0):
+                 classes: int = 0, depth: int = 0):
         super().__init__()
+        if depth < 0:
+            raise ValueError(f"depth: got {depth}, want at least 0")
         check_padding(padding)
-        self.config = dict(channels=channels, width=width, attention=attention, padding=padding, classes=classes)
+        self.config = dict(channels=channels, width=width, attention=attention, padding=padding, classes=classes,
+                           depth=depth)
         self.conv1 = nn.Conv2d(channels, width, 3, padding=1, padding_mode=padding)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, padding_mode=padding)
         self.time = TimeEmbedding(width)
         self.modulation = nn.Linear(width, 4 * width)
         self.head = nn.Sequential(nn.SiLU(), nn.Linear(width, width), nn.SiLU(), nn.Linear(width, channels))
         self.label = nn.Embedding(classes, width) if classes else None
+        self.layers = nn.ModuleList(_residual(width) for _ in range(depth))
         self.attention = attention_rule(attention, width)
         self.value = None
         if attention is not None:
@@ -60,7 +68,10 @@ class ToyCNN(nn.Module):
         scale1, shift1, scale2, shift2 = self.modulation(F.silu(embedding))[:, :, None, None].chunk(4, dim=1)
         h = F.silu(self.conv1(phi) * (1 + scale1) + shift1)
         z = self.conv2(h) * (1 + scale2) + shift2
-        return z.flatten(2).transpose(1, 2)
+        z = z.flatten(2).transpose(1, 2)
+        for layer in self.layers:
+            z = z + layer(z)
+        return z
 
     @torch.no_grad()
     def attention_map(self, phi: torch.Tensor, t: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
@@ -71,3 +82,11 @@ class ToyCNN(nn.Module):
         if self.attention is None:
             raise ValueError("attention_map: this network has attention=None, want one built with attention")
         return self.attention(self.features(phi, t, labels))
+
+
+def _residual(width: int) -> nn.Sequential:
+    """A two-layer per-pixel network whose output starts at 0."""
+    last = nn.Linear(width, width)
+    nn.init.zeros_(last.weight)
+    nn.init.zeros_(last.bias)
+    return nn.Sequential(nn.Linear(width, width), nn.SiLU(), last)

@@ -104,10 +104,11 @@ def test_two_runs_agree_to_the_bit_and_seeds_differ(tmp_path):
     assert not same(weights(one), weights(train(replace(SMALL, seed=4), tmp_path / "three")))
 
 
-@pytest.mark.parametrize("attention", [None, "top1", "learned"])
+@pytest.mark.parametrize("change", [dict(attention=None), dict(attention="top1"), dict(attention="learned"),
+                                    dict(depth=2, attention="identity"), dict(count=None)])
 @pytest.mark.parametrize("killed_at", [1, 7])
-def test_a_stopped_run_resumes_to_the_same_bits(tmp_path, attention, killed_at):
-    config = replace(SMALL, attention=attention)
+def test_a_stopped_run_resumes_to_the_same_bits(tmp_path, change, killed_at):
+    config = replace(SMALL, **change)
     whole = train(config, tmp_path / "whole")
     with pytest.raises(Stopped, match=f"after step {killed_at}$"):
         train(config, tmp_path / "halves", stop=stop_after(killed_at))
@@ -196,12 +197,24 @@ def test_bad_arguments(tmp_path):
 
 @pytest.mark.parametrize("change, name", [
     (dict(steps=0), "steps"), (dict(batch=0), "batch"), (dict(width=0), "width"), (dict(count=0), "count"),
-    (dict(lr=0.0), "lr"), (dict(window=(0.6, 0.3)), "window"), (dict(window_share=1.5), "window_share"),
-    (dict(ema=1.0), "ema"), (dict(seed=-1), "seed"),
+    (dict(depth=-1), "depth"), (dict(lr=0.0), "lr"), (dict(window=(0.6, 0.3)), "window"),
+    (dict(window_share=1.5), "window_share"), (dict(ema=1.0), "ema"), (dict(seed=-1), "seed"),
 ])
 def test_bad_config(change, name):
     with pytest.raises(ValueError, match=f"^{name}: got .*, want "):
         replace(SMALL, **change)
+
+
+def test_config_reaches_the_network():
+    config = replace(SMALL, width=10, depth=2, padding="circular", attention=None)
+    assert config.architecture(config.load()) == (
+        "toy-cnn", dict(channels=3, width=10, depth=2, attention=None, padding="circular"))
+
+
+def test_records_from_before_depth_are_of_depth_0():
+    record = SMALL.to_json()
+    del record["depth"]
+    assert TrainConfig.from_json(record) == SMALL
 
 
 def test_config_survives_json():
@@ -229,17 +242,21 @@ def test_help_does_not_import_torch():
 
 def test_command_end_to_end(tmp_path, capsys):
     out = tmp_path / "runs" / "net"
-    arguments = ["--out", str(out), "--attention", "learned", "--seed", "2", "--threads", "1", "--device", "cpu", *TINY]
+    arguments = ["--out", str(out), "--attention", "learned", "--seed", "2", "--threads", "1", "--device", "cpu", *TINY,
+                 "--depth", "2"]
     assert command.main(arguments) == 0
     printed = capsys.readouterr()
     assert printed.out.startswith(f"{out}.safetensors  2 steps, 8 samples: consistent ") and printed.err == ""
     network, metadata = checkpoint.load(out)
-    assert network.config["attention"] == "learned" and metadata["config"]["seed"] == 2 and metadata["threads"] == 1
+    assert network.config["attention"] == "learned" and network.config["depth"] == 2
+    assert metadata["config"]["seed"] == 2 and metadata["threads"] == 1
     assert metadata["command"].startswith("python -m empirical.train --out ")
 
 
 @pytest.mark.parametrize("arguments, message", [
     (["--steps", "0"], "steps: got 0, want at least 1"),
+    (["--count", "0"], "count: got 0, want at least 1"),
+    (["--depth", "-1"], "depth: got -1, want at least 0"),
     (["--gap", "-1"], "gap: got -1, want"),
     (["--window", "0.9", "0.1"], "window: got (0.9, 0.1), want"),
     (["--threads", "0"], "threads: got 0"),
@@ -250,9 +267,15 @@ def test_user_errors_are_one_line_and_status_2(tmp_path, capsys, arguments, mess
     assert message in printed.err and printed.err.count("\n") == 1 and printed.out == ""
 
 
-def test_unknown_arguments_are_status_2(capsys):
+def test_all_images_can_be_asked_for():
+    config = command.config_from(command.parser().parse_args(["--out", "net", "--count", "all", "--gap", "2"]))
+    assert config == TrainConfig(count=None, layout=ToyLayout(gap=2))
+
+
+@pytest.mark.parametrize("arguments", [["--attention", "soft"], ["--count", "every"]])
+def test_unknown_arguments_are_status_2(capsys, arguments):
     with pytest.raises(SystemExit) as stopped:
-        command.main(["--out", "net", "--attention", "soft"])
+        command.main(["--out", "net", *arguments])
     assert stopped.value.code == 2
     capsys.readouterr()
 

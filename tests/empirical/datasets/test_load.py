@@ -20,6 +20,14 @@ def test_toy_takes_a_layout():
     assert load("toy", layout=layout, count=3).images.shape == (3, 3, 11, 4)
 
 
+def test_toy_gives_every_image_once():
+    images = load("toy", count=None).images
+    assert len(images) == 5056 == len(np.unique(images, axis=0))
+    np.testing.assert_array_equal(images, load("toy", count=None, seed=3).images)
+    layout = ToyLayout(gap=2, held_out_keys=0.5)
+    np.testing.assert_array_equal(load("toy", layout=layout, count=None).images, layout.enumerate())
+
+
 def test_fingerprint_follows_its_definition():
     images, labels = np.ones((2, 1, 3, 4), np.float32), np.array([1, 0])
     expected = hashlib.sha256(b"(2, 1, 3, 4) <f4 " + images.tobytes() + b"(2,) <i8 " + labels.tobytes()).hexdigest()

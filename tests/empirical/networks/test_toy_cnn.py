@@ -25,9 +25,19 @@ def test_any_shape(attention, shape):
     assert out.shape == phi.shape and out.isfinite().all()
 
 
+def trained(net):
+    """Weights as after some training: none of the layers that start at 0 is left there."""
+    torch.manual_seed(5)
+    with torch.no_grad():
+        for weight in net.parameters():
+            weight.add_(0.1 * torch.randn_like(weight))
+    return net
+
+
+@pytest.mark.parametrize("depth", [0, 2])
 @pytest.mark.parametrize("padding", ["zeros", "circular"])
-def test_receptive_field_is_five_by_five_and_no_more(padding):
-    net = network(padding=padding)
+def test_receptive_field_is_five_by_five_and_no_more(padding, depth):
+    net = trained(network(padding=padding, depth=depth))
     phi, t = inputs(B=1)
     changed = phi.clone()
     changed[0, :, 4, 5] += 1.0
@@ -69,12 +79,35 @@ def test_images_of_a_batch_do_not_mix(attention):
     torch.testing.assert_close(net(phi, t)[2:3], net(phi[2:3], t[2:3]), atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("depth", [0, 2])
 @pytest.mark.parametrize("attention", ["top1", "identity", "learned"])
-def test_variants_differ_by_the_attention_alone(attention):
-    plain, other = network().state_dict(), network(attention=attention).state_dict()
+def test_variants_differ_by_the_attention_alone(attention, depth):
+    plain, other = network(depth=depth).state_dict(), network(depth=depth, attention=attention).state_dict()
     for name, weight in plain.items():
         assert torch.equal(weight, other[name]), name
     assert {name.split(".")[0] for name in set(other) - set(plain)} <= {"attention", "value"}
+
+
+def test_depth_starts_as_the_shallow_network():
+    phi, t = inputs()
+    shallow, deep = network(), network(depth=3)
+    for name, weight in shallow.state_dict().items():
+        assert torch.equal(weight, deep.state_dict()[name]), name
+    assert torch.equal(deep(phi, t), shallow(phi, t))
+    assert not torch.equal(trained(deep)(phi, t), trained(shallow)(phi, t))
+
+
+def test_depth_is_its_formula():
+    """z_x + W' silu(W z_x + b) + b', layer after layer."""
+    net = trained(network(depth=2))
+    phi, t = inputs()
+    z, layers = net.features(phi, t), net.layers
+    net.layers = torch.nn.ModuleList()
+    by_hand = net.features(phi, t)
+    for first, _, last in layers:
+        h = by_hand @ first.weight.T + first.bias
+        by_hand = by_hand + (h * h.sigmoid()) @ last.weight.T + last.bias
+    torch.testing.assert_close(z, by_hand)
 
 
 def test_learned_attention_starts_as_identity_attention():
@@ -160,7 +193,8 @@ def test_time_changes_the_output():
     assert not torch.equal(net(phi, t), net(phi, t + 0.01))
 
 
-@pytest.mark.parametrize("arguments, name", [({"attention": "soft"}, "attention"), ({"padding": "same"}, "padding")])
+@pytest.mark.parametrize("arguments, name", [
+    ({"attention": "soft"}, "attention"), ({"padding": "same"}, "padding"), ({"depth": -1}, "depth")])
 def test_unknown_options(arguments, name):
     with pytest.raises(ValueError, match=f"^{name}: got .*, want "):
         ToyCNN(**arguments)
