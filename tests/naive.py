@@ -175,6 +175,34 @@ def pair(x, images, sigma, k, rule, strength, boundary="zeros", wrap_training=Tr
     return out
 
 
+def innovation(x, images, sigma, k, rule, strength, noise, boundary="zeros", wrap_training=True, beta=1.0):
+    """theory.md 4b; noise (N, R, C, H, W): of the draws of each image. z by damped steps until it stops moving."""
+    C, H, W = x.shape
+    P, (N, R) = H * W, noise.shape[:2]
+    draws = [images[i] + sigma * noise[i, r] for i in range(N) for r in range(R)]
+    queries = [*draws, x]
+    local = [patch_machine(q, images, sigma, k, boundary, wrap_training) for q in queries]
+    alpha = [alpha_of(rule, q, images, sigma, k, boundary, wrap_training, beta) for q in queries]
+    weights = [[posterior_weights(q, images, sigma, k, p // W, p % W, boundary, wrap_training) for p in range(P)]
+               for q in queries]
+
+    def attended(alpha, z):
+        return np.array([sum(alpha[p, q] * z[:, q // W, q % W] for q in range(P)) for p in range(P)]).T.reshape(C, H, W)
+
+    def expected(weights, context):
+        means = [sum(w * context[i, :, y, z] for w, i, y, z in weights[p]) for p in range(P)]
+        return np.array(means).T.reshape(C, H, W)
+
+    z, change = list(local[:-1]), 1.0
+    while change > 1e-9:
+        attends = [attended(a, v) for a, v in zip(alpha, z)]
+        context = np.array([sum(attends[i * R : (i + 1) * R]) / R for i in range(N)])
+        new = [v / 2 + (l - expected(w, context)) / 2 for v, l, w in zip(z, local, weights)]
+        z, change = new, max(np.abs(a - b).max() for a, b in zip(new, z))
+    foretold = expected(weights[-1], context)
+    return local[-1] + strength * (attended(alpha[-1], local[-1] - foretold) - foretold)
+
+
 def ddim(denoise, phi, alpha_bar, steps):
     """Deterministic DDIM in the score form: the probability-flow step written with the VP score, not with eps."""
     path = []

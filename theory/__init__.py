@@ -4,6 +4,7 @@ from theory.attention import AttentionScore
 from theory.equivariant import EquivariantScore
 from theory.equivariant_local import EquivariantLocalScore
 from theory.ideal import IdealScore
+from theory.innovation import InnovationScore
 from theory.local import LocalScore
 from theory.pair import PairScore
 from theory.schedule import (
@@ -24,6 +25,7 @@ __all__ = [
     "EquivariantScore",
     "ExponentialSchedule",
     "IdealScore",
+    "InnovationScore",
     "LinearSchedule",
     "LocalScore",
     "OffsetCosineSchedule",

@@ -83,6 +83,13 @@ def at_least_0(name: str, value) -> float:
     return float(value)
 
 
+def integer(name: str, value, least: int) -> int:
+    """value: an integer of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{name}: got {value!r}, want an integer of at least {least}")
+    return int(value)
+
+
 def attention_matrix(alpha, pixels: int) -> np.ndarray:
     """attention (P, P) or (B, P, P) over P pixels in row-major order: rows sum to 1, nothing negative, diagonal 0."""
     array = as_numpy(alpha).astype(np.float64)
@@ -95,6 +102,14 @@ def attention_matrix(alpha, pixels: int) -> np.ndarray:
     sums = array.sum(axis=-1)
     if np.abs(sums - 1.0).max() > 1e-4:
         raise ValueError(f"attention: got rows that sum to {sums.min():.6g} ... {sums.max():.6g}, want 1")
+    return array
+
+
+def attention_matrices(alpha, count: int, pixels: int) -> np.ndarray:
+    """What a function gives as attention: one such matrix for each of the queries, (count, P, P)."""
+    array = attention_matrix(alpha, pixels)
+    if array.ndim != 3 or len(array) != count:
+        raise ValueError(f"attention: got a function to shape {array.shape}, want ({count}, {pixels}, {pixels})")
     return array
 
 

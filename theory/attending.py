@@ -27,8 +27,8 @@ class AttendingMachine(EquivariantLocalScore):
         ELS output; "top1", the one other pixel with the largest <z_x, z_x'> (the first of equals); "overlap", alpha
         proportional to B_xx'^beta, B_xx' = sum_i sqrt(w_i(x) w_i(x')) the Bhattacharyya coefficient of the posteriors
         over training images w_i(x) = softmax_i S_i(x): 1 where two pixels guess alike, and blind to whether an image
-        is in D once or twice; or an array (H*W, H*W) or (B, H*W, H*W), pixels in row-major order, rows summing to 1,
-        diagonal 0.
+        is in D once or twice; an array (H*W, H*W) or (B, H*W, H*W), pixels in row-major order, rows summing to 1,
+        diagonal 0; or a function of x (B, C, H, W) and sigma (B,), float64, to (B, H*W, H*W): a network's own map.
     beta: inverse temperature of "identity" and "overlap", at least 0; 0 is uniform, infinity the most similar pixel
     strength: at least 0; 0 is ELS exactly
     `denoise(..., strength=, beta=)` overrides them for a call. Everything else as in EquivariantLocalScore.
@@ -38,8 +38,10 @@ class AttendingMachine(EquivariantLocalScore):
                  labels=None, wrap_training: bool = True, beta: float = 1.0):
         super().__init__(images, patch_size, boundary, labels, wrap_training)
         pixels = self.image_shape[1] * self.image_shape[2]
-        self.attention = arguments.choice("attention", attention, ATTENTIONS) if isinstance(attention, str) else "given"
-        self._given = None if isinstance(attention, str) else arguments.attention_matrix(attention, pixels)
+        named, computed = isinstance(attention, str), callable(attention)
+        self.attention = arguments.choice("attention", attention, ATTENTIONS) if named else "given"
+        self._given = None if named or computed else arguments.attention_matrix(attention, pixels)
+        self._map = attention if computed else None
         self.strength = arguments.at_least_0("strength", strength)
         self.beta = arguments.at_least_0("beta", beta)
 
@@ -82,15 +84,17 @@ class AttendingMachine(EquivariantLocalScore):
     def _restricted(self, options, chosen):
         return {**options, "given": None if options["given"] is None else options["given"][chosen]}
 
-    def _local(self, x, sigma, request: Request, axes):
-        """ELS itself; in float64 where attention compares its outputs: top1 has jumps, and the others multiply the
-        evidence of many pixels."""
-        double = request.double or self.attention in BY_OUTPUT
-        return super()._posterior(x, sigma, replace(request, double=double), axes)
+    def _local(self, x, sigma, request: Request, axes, values=None):
+        """ELS itself, of the pixels or of other values; in float64 where attention compares its outputs: top1 has
+        jumps, and the others multiply the evidence of many pixels."""
+        request = replace(request, double=request.double or self.attention in BY_OUTPUT)
+        return request.engine.posterior(x, sigma, self._bank, request, *axes, values)
 
     def _attended(self, x, sigma, request: Request, axes, beta: float, given,
                   local: np.ndarray | None = None) -> Iterator[tuple[Evidence, np.ndarray]]:
         """The evidence of each query, and its alpha (P, P); local (B, C, H, W), ELS outputs that are known already."""
+        if self._map is not None:
+            given = arguments.attention_matrices(self._map(x, sigma), len(x), x[0, 0].size)
         if self.attention in BY_OUTPUT and local is None:
             local = self._local(x, sigma, replace(request, top=0), axes)[0].mean
         for b in range(len(x)):
