@@ -132,7 +132,7 @@ def fit_variables(fits: Mapping[str, Fit]) -> dict[str, tuple]:
     stacked = lambda field: np.stack([np.stack([field(c) for c in by_rule.values()]) for by_rule in of_rules.values()])
     known = lambda values: np.where(np.isinf(values), np.nan, values)
     missing = lambda values: [(0, 0)] * (values.ndim - 2) + [(0, draws - values.shape[-2]), (0, 0)]
-    padded = lambda values: np.pad(known(values), missing(values), constant_values=np.nan)
+    padded = lambda values: np.pad(known(values).astype(float), missing(values), constant_values=np.nan)
     fitted = ("fitted_variant", "rule")
     variables = {
         "fitted_variant": described("fitted_variant", list(fits), "variant to which k(t) and lambda(t) are fitted"),
@@ -158,10 +158,10 @@ def fit_variables(fits: Mapping[str, Fit]) -> dict[str, tuple]:
             "fitted_strength": described(("attention_variant", "step"), np.stack([c.chosen for c in found]),
                                          "attention strength lambda by cosine"),
             "fitted_strength_by_draw": described(
-                ("attention_variant", "draw", "step"), np.stack([c.by_draw for c in found]),
+                ("attention_variant", "draw", "step"), np.stack([padded(c.by_draw) for c in found]),
                 "attention strength lambda that the draw alone would choose"),
             "strength_loss": described(
-                ("attention_variant", "candidate_strength", "draw", "step"), np.stack([c.loss for c in found]),
+                ("attention_variant", "candidate_strength", "draw", "step"), np.stack([padded(c.loss) for c in found]),
                 "1 - cosine of the network's eps and the machine's"),
         }
     return variables

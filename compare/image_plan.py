@@ -68,7 +68,7 @@ def scales_plan(args: Namespace) -> Plan:
     """The calibration alone of checkpoints. ValueError as in `plan`."""
     sizes = None if args.patch_sizes is None else tuple(args.patch_sizes)
     config = ImageConfig(seed=args.seed, steps=args.steps, calibration_samples=args.samples, patch_sizes=sizes,
-                         device=args.device)
+                         validation_images=min(args.samples, ImageConfig.validation_images), device=args.device)
     stems = [checkpoint.find(path) for path in args.checkpoint]
     recipes = recipes_of(stems)
     training = training_set(recipes[0], config.validation_images, args.data_dir)

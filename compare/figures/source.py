@@ -58,10 +58,10 @@ class Source:
         """`count` training images of a data set, (N, C, H, W)."""
         return load(name, data_dir=self.data_dir, subset=count).images
 
-
     def networks(self) -> Iterator[tuple[str, nn.Module, np.ndarray, np.ndarray | None]]:
         """Name, network, training images and labels (where it knows the class) of every image network that is found."""
-        found = sorted(self.networks_folder.rglob("*.json"))
+        found = sorted(path for path in self.networks_folder.rglob("*.json")
+                       if path.with_suffix(".safetensors").is_file())
         records = {path: json.loads(path.read_text(encoding="utf-8")) for path in found}
         stems = [path for path, record in records.items() if record["config"]["dataset"] != "toy"]
         if not stems:
