@@ -23,7 +23,7 @@ def parser() -> Parser:
     parse = Parser("compare.calibrate", __doc__)
     add = parse.add_argument
     add("checkpoint", type=Path, nargs="+", help="trained networks for images, of one training set")
-    add("--samples", type=int, default=10, metavar="N", help="trajectories, and up to 4 validation images (default: 10)")
+    add("--samples", type=int, default=10, metavar="N", help="trajectories (default: 10)")
     add("--steps", type=int, default=20, metavar="N", help="sampling steps (default: 20)")
     add("--seed", type=int, default=0, help="of the noise; never that of an evaluation sample (default: 0)")
     add("--patch-sizes", type=int, nargs="+", metavar="K",

@@ -28,7 +28,7 @@ class RunFolder:
     """
 
     def __init__(self, path: Path, config: Mapping, progress: Progress = quiet):
-        self.path, self.seconds, self.progress = Path(path), 0.0, progress
+        self.path, self.config, self.seconds, self.progress = Path(path), config, 0.0, progress
         record, wanted = self.path / "config.json", json.loads(json.dumps(config))
         if record.is_file():
             held = _read(record)

@@ -71,7 +71,7 @@ def toy_study(config: ToyConfig, folder: RunFolder, *, command: str) -> xr.Datas
     attrs = provenance(command=command, config=config.resolved(), seeds=seeds, device=config.device,
                        data_fingerprint=dataset.fingerprint, wall_seconds=folder.seconds)
     attrs["training_images"] = len(dataset.images)
-    result = build(noise, predictions, generations, partial(_judge, dataset), JUDGED, attrs)
+    result = build(noise, predictions, generations, partial(judge, dataset), JUDGED, attrs)
     return result.assign(_fit_variables(fits)).assign_coords(_fit_coordinates(fits))
 
 
@@ -120,7 +120,8 @@ def _prediction(config: ToyConfig, folder: RunFolder, noise: np.ndarray, machine
     return machine.prediction(images, config.steps)
 
 
-def _judge(dataset: Dataset, images: np.ndarray) -> dict[str, np.ndarray]:
+def judge(dataset: Dataset, images: np.ndarray) -> dict[str, np.ndarray]:
+    """Of each image (S, C, H, W): the flags of JUDGED, (S,)."""
     layout = dataset.layout
     return {"consistent": consistency.consistent(images, layout), "clean": consistency.clean(images, layout),
             "novel": consistency.novel(images, dataset.images, layout)}

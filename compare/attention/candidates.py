@@ -1,0 +1,73 @@
+"""The closed forms that are asked whether they predict a network with attention, each with one strength; 0 is ELS.
+
+Every one has denoise(x, sigma, patch_size=, strength=) and denoise_strengths(x, sigma, strengths, patch_size=).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from compare.attention.cases import Case, Member
+from theory import AttentionScore, EquivariantLocalScore, IdealScore, InnovationScore, PairScore
+
+RECEPTIVE_FIELD = 5
+"""Side of the window that ToyCNN's two 3 x 3 convolutions see."""
+
+INNOVATION_DRAWS = 1
+"""Noisy versions of each training image behind E[a | patch]; a training set is thousands of them."""
+
+RULES = ("uniform", "identity", "top1", "overlap")
+
+
+class Blend:
+    """x0 = (1 - strength) ELS + strength ideal, strength in [0, 1]: as far towards the best possible answer as asked.
+
+    No theory of attention, but what any has to beat: attention without limits gives the ideal score, docs/attention.md.
+    """
+
+    def __init__(self, local: EquivariantLocalScore, ideal: IdealScore):
+        self.local, self.ideal = local, ideal
+
+    def denoise(self, x, sigma, *, patch_size, strength):
+        return self.denoise_strengths(x, sigma, [strength], patch_size=patch_size)[0]
+
+    def denoise_strengths(self, x, sigma, strengths, *, patch_size):
+        local, ideal = self.local.denoise(x, sigma, patch_size=patch_size), self.ideal.denoise(x, sigma)
+        return [local + strength * (ideal - local) for strength in strengths]
+
+
+class Machines(NamedTuple):
+    """Those that are the same for all networks of a case."""
+
+    images: np.ndarray
+    boundary: str
+    local: EquivariantLocalScore
+    ideal: IdealScore
+    shared: dict[str, object]
+
+    def for_member(self, member: Member) -> dict[str, object]:
+        """Every closed form for this network, by name; "own map" attends as the network does."""
+        if member.denoiser.network.attention is None:
+            return self.shared
+        own = AttentionScore(self.images, RECEPTIVE_FIELD, self.boundary, attention=member.attention_map)
+        return {"own map": own, **self.shared}
+
+
+def machines(case: Case) -> Machines:
+    """On the networks' training images."""
+    images = case.dataset.images
+    boundary = case.members[0].denoiser.network.config["padding"]
+    local, ideal = EquivariantLocalScore(images, RECEPTIVE_FIELD, boundary), IdealScore(images)
+    shared = {rule: AttentionScore(images, RECEPTIVE_FIELD, boundary, attention=rule) for rule in RULES}
+    return Machines(images, boundary, local, ideal, shared | {
+        "pair": PairScore(images, RECEPTIVE_FIELD, boundary),
+        "innovation": InnovationScore(images, RECEPTIVE_FIELD, boundary, draws=INNOVATION_DRAWS),
+        "blend": Blend(local, ideal),
+    })
+
+
+def applied(machine, x: np.ndarray, sigma: float, patch_size: int, strength: float) -> np.ndarray:
+    """The closed form's posterior mean at one setting of a step."""
+    return machine.denoise(x, sigma, patch_size=int(patch_size), strength=float(strength))

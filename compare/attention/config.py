@@ -1,0 +1,59 @@
+"""What an attention study is, in one frozen record that can be read without torch, numba or xarray."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class AttentionConfig:
+    """The study on one set of toy networks; its numbers are a function of this record and of their weights.
+
+    networks: checkpoints, trained on one training set, by path or by the names of shipped ones
+    samples: evaluation samples 0, ..., samples - 1 of `seed`: drawn to their end by networks and machines
+    points: training images, noised to every t, at which all denoisers are compared
+    path_samples: evaluation samples whose trajectories are followed, point by point
+    calibration_samples: other samples of `seed`, on whose trajectories k(t) and lambda(t) are fitted
+    steps, network_steps: of the machines' sampler, and of the networks'
+    patch_sizes, strengths: candidates for k(t) and lambda(t); 0, ELS itself, is the first strength
+    """
+
+    networks: tuple[str, ...]
+    samples: int = 300
+    seed: int = 0
+    points: int = 256
+    path_samples: int = 64
+    calibration_samples: int = 16
+    steps: int = 20
+    network_steps: tuple[int, ...] = (20, 150)
+    patch_sizes: tuple[int, ...] = (1, 3, 5)
+    strengths: tuple[float, ...] = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
+    device: str = "cpu"
+
+    def __post_init__(self):
+        for name in ("samples", "points", "path_samples", "calibration_samples", "steps"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}: got {getattr(self, name)}, want at least 1")
+        if self.seed < 0:
+            raise ValueError(f"seed: got {self.seed}, want at least 0")
+        if not self.networks or len(set(self.networks)) < len(self.networks):
+            raise ValueError(f"networks: got {' '.join(self.networks) or 'none'}, want at least one, each once")
+        if not self.network_steps or min(self.network_steps) < 1:
+            raise ValueError(f"network_steps: got {self.network_steps}, want numbers of at least 1")
+        if len(self.strengths) < 2 or self.strengths[0] != 0.0 or min(self.strengths[1:]) <= 0.0:
+            raise ValueError(f"strengths: got {self.strengths}, want 0 first, then numbers greater than 0")
+        if self.path_samples > self.samples:
+            raise ValueError(f"path_samples: got {self.path_samples} of {self.samples} samples, want at most all")
+
+    def quick(self) -> AttentionConfig:
+        """The same study in about a minute: a look, not a result."""
+        return replace(self, samples=16, points=24, path_samples=4, calibration_samples=3, steps=10,
+                       network_steps=(10,), patch_sizes=(3, 5), strengths=(0.0, 0.03, 0.3))
+
+    def resolved(self, stems: list[Path]) -> dict:
+        """Everything that decides the numbers, as JSON: this record, and the digests of the networks' weights."""
+        weights = [stem.with_name(stem.name + ".safetensors") for stem in stems]
+        return {**asdict(self), "weights": {name: hashlib.sha256(path.read_bytes()).hexdigest()
+                                            for name, path in zip(self.networks, weights)}}

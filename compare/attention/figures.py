@@ -1,0 +1,104 @@
+"""The figures of the study: denoising loss against t, the residual test, and agreement at the end."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from compare import summary, toy_summary
+from compare.attention import residual
+from compare.attention import summary as own
+from compare.attention.study import ANOTHER_SEED, IDEAL
+from compare.names import els_fitted
+from compare.plots import save_figure
+
+NETWORK = {"color": "black", "linewidth": 2.0}
+COLOURS = {"own map": "C5", "uniform": "C0", "identity": "C1", "top1": "C2", "overlap": "C3", "pair": "C4",
+           "innovation": "C6", "blend": "0.5"}
+
+
+def draw(dataset: xr.Dataset, folder: Path) -> list[Path]:
+    """Write loss.png, residual.png and ends.png into `folder`; returns their paths."""
+    folder.mkdir(exist_ok=True)
+    variants = len(summary.variants_of(dataset))
+    wide = 0.6 + 2.4 * variants
+    figures = {"loss.png": (_loss, wide, 2.9), "residual.png": (_residual, wide, 4.4), "ends.png": (_ends, wide, 3.4)}
+    return [save_figure(folder / name, partial(content, dataset=dataset), (width, height))
+            for name, (content, width, height) in figures.items()]
+
+
+def _loss(figure: Figure, dataset: xr.Dataset) -> None:
+    """Denoising loss above that of the ideal score, the floor of every denoiser on this training set."""
+    t, floor = dataset.t.values, own.loss(dataset, IDEAL)
+    variants = summary.variants_of(dataset)
+    panels = figure.subplots(1, len(variants), sharey=True, squeeze=False)[0]
+    for axes, variant in zip(panels, variants):
+        above = lambda name: own.loss(dataset, name) - floor
+        for name in dataset.denoiser.values.tolist():
+            if name.startswith("els k="):
+                k = int(name.removeprefix("els k="))
+                axes.plot(t, above(name), ":", color="0.4", linewidth=0.5 + 0.2 * k, label=name)
+        for form in own.forms_of(dataset, variant):
+            axes.plot(t, above(f"{form} fitted to {variant}"), color=COLOURS[form], label=form)
+        axes.plot(t, above(variant), **NETWORK, label="network")
+        axes.set(title=variant, xlabel="t (1 = most noise)", xlim=(0.0, 1.0))
+    panels[0].set_ylabel("eps loss above the ideal score's")
+    _legend(figure, panels)
+
+
+def _residual(figure: Figure, dataset: xr.Dataset) -> None:
+    """The network's distance from ELS, the share of it that each closed form explains, and its slope, step by step."""
+    t, variants = dataset.t.values, summary.variants_of(dataset)
+    rows = figure.subplots(3, len(variants), sharex=True, sharey="row", squeeze=False)
+    for column, variant in zip(rows.T, variants):
+        names = own.forms_of(dataset, variant) + [name for name in (IDEAL, ANOTHER_SEED)
+                                                  if name in own.against_of(dataset, variant)]
+        style = lambda name: NETWORK if name == ANOTHER_SEED else {"color": COLOURS.get(name, "0.2"),
+                                                                   "linestyle": ":" if name == IDEAL else "-"}
+        energy = own.products_of(dataset, variant, names[0]).yy.mean(axis=-1)
+        column[0].plot(t, np.sqrt(energy), color="0.4")
+        for name in names:
+            column[1].plot(t, own.by_step(dataset, variant, name, residual.explained), label=name, **style(name))
+            column[2].plot(t, own.by_step(dataset, variant, name, residual.slope), **style(name))
+        column[2].axhline(1.0, color="0.7", linewidth=0.6, zorder=0)
+        column[2].set_ylim(-0.5, 2.0)
+        column[1].set_ylim(0.0, 1.0)
+        column[0].set_title(variant)
+        column[2].set(xlabel="t (1 = most noise)", xlim=(0.0, 1.0))
+    for axes, label in zip(rows[:, 0], ("|network - ELS|, eps", "explained", "slope")):
+        axes.set_ylabel(label)
+    _legend(figure, rows[1])
+
+
+def _ends(figure: Figure, dataset: xr.Dataset) -> None:
+    """r2 with the network against the share of consistent samples, a point a machine; the network's own as lines."""
+    steps, variants = summary.most_steps(dataset), summary.variants_of(dataset)
+    panels = figure.subplots(1, len(variants), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, variant in zip(panels, variants):
+        machines = {"els": els_fitted(variant), IDEAL: IDEAL}
+        machines |= {form: f"{form} fitted to {variant}" for form in own.forms_of(dataset, variant)}
+        for label, machine in machines.items():
+            rate = toy_summary.rate(dataset, "consistent", machine)
+            r2 = summary.machine_agreement(dataset, "r2", machine, variant, steps)
+            axes.errorbar(rate.estimate, r2.estimate, yerr=[[r2.estimate - r2.low], [r2.high - r2.estimate]],
+                          xerr=[[rate.estimate - rate.low], [rate.high - rate.estimate]], fmt="o", label=label,
+                          color={"els": "black", IDEAL: "0.2"}.get(label) or COLOURS[label], elinewidth=0.6,
+                          markerfacecolor="none" if label == IDEAL else None)
+        network = toy_summary.variant_rate(dataset, "consistent", variant, steps)
+        axes.axvspan(network.low, network.high, color="C1", alpha=0.25, linewidth=0, label="the network's rate")
+        if len(summary.networks_of(dataset, variant, steps)) > 1:
+            ceiling = summary.seed_ceiling(dataset, "r2", variant, steps)
+            axes.axhspan(ceiling.low, ceiling.high, color="0.6", alpha=0.25, linewidth=0, label=ANOTHER_SEED)
+        axes.set(title=f"{variant}, {steps} steps", xlabel="share of consistent samples", xlim=(0.0, 1.0),
+                 ylim=(0.0, 1.0))
+    panels[0].set_ylabel("median r2 with the network")
+    _legend(figure, panels)
+
+
+def _legend(figure: Figure, panels) -> None:
+    handles = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels())}
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=6)

@@ -1,0 +1,123 @@
+"""The study as text: rates, denoising losses, the residual test, samples drawn to the end, fits, and a plain answer."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import xarray as xr
+
+from compare import summary, toy_summary
+from compare.attention import residual
+from compare.attention import summary as own
+from compare.attention.study import ANOTHER_SEED, IDEAL
+from compare.names import els_fitted
+from compare.published import CHANCE_CONSISTENT
+from compare.table import aligned, shown
+
+
+def report(dataset: xr.Dataset) -> str:
+    """All sections, ending in a newline."""
+    config = json.loads(dataset.attrs["config_json"])
+    head = (f"{len(config['networks'])} networks on {dataset.attrs['training_images']:,} images of "
+            f"{dataset.sizes['channel']} x {dataset.sizes['y']} x {dataset.sizes['x']}; {dataset.sizes['sample']} "
+            f"samples and {dataset.sizes['point']} noised images, seed {config['seed']}, machines {config['steps']} "
+            f"steps; computed in {dataset.attrs['wall_seconds']:.0f} s")
+    variants = summary.variants_of(dataset)
+    sections = [head, _rates(dataset), _losses(dataset)]
+    for variant in variants:
+        sections += [_residual(dataset, variant), _ends(dataset, variant)]
+    return "\n\n".join([*sections, _fits(dataset), _answers(dataset)]) + "\n"
+
+
+def _rates(dataset: xr.Dataset) -> str:
+    rows = [["random colours", "", f"{CHANCE_CONSISTENT['one-to-one']:.4f}", "", "", ""]]
+    for variant in summary.variants_of(dataset):
+        for steps in np.unique(dataset.network_steps)[::-1]:
+            seeds = [f"{toy_summary.rate(dataset, 'consistent', network).estimate:.2f}"
+                     for network in summary.networks_of(dataset, variant, steps)]
+            rates = [shown(toy_summary.variant_rate(dataset, quality, variant, steps))
+                     for quality in ("consistent", "clean", "novel")]
+            rows.append([variant, str(steps), rates[0], " ".join(seeds), *rates[1:]])
+    return ("Share of all samples; 95 % intervals: Clopper-Pearson, over several training seeds a bootstrap of noise "
+            "samples\n" + aligned(["source", "steps", "consistent", "by seed", "clean", "novel"], rows))
+
+
+def _losses(dataset: xr.Dataset) -> str:
+    """Denoising loss at every other step, and its mean over t above that of the ELS fitted to the CNN."""
+    variants = summary.variants_of(dataset)
+    names = [IDEAL, *(name for name in dataset.denoiser.values.tolist() if name.startswith("els k=")), *variants]
+    for variant in own.attention_variants(dataset):
+        names += [f"{form} fitted to {variant}" for form in own.forms_of(dataset, variant)]
+    steps = slice(1, None, max(1, dataset.sizes["step"] // 10))
+    rows = [[name, *(f"{value:.4f}" for value in own.loss(dataset, name)[steps]),
+             shown(own.loss_above_local(dataset, name, variants[0]), "+.4f")] for name in names]
+    header = ["denoiser", *(f"t={t:.2f}" for t in dataset.t.values[steps]),
+              f"mean over t, minus {els_fitted(variants[0])}"]
+    return ("Denoising loss, of eps, on noised training images; networks: mean over training seeds\n"
+            + aligned(header, rows))
+
+
+def _residual(dataset: xr.Dataset, variant: str) -> str:
+    against = own.against_of(dataset, variant)
+    ceiling = own.explained(dataset, variant, ANOTHER_SEED).estimate if ANOTHER_SEED in against else np.nan
+    low, high = own.window(dataset, variant)
+    inside = (dataset.t.values >= low) & (dataset.t.values <= high)
+    rows = []
+    for name in against:
+        at_points = own.explained(dataset, variant, name)
+        slopes = own.by_step(dataset, variant, name, residual.slope)[inside]
+        rows.append([name, shown(at_points), f"{at_points.estimate / ceiling:.2f}", f"{np.median(slopes):.2f}",
+                     shown(own.skill(dataset, variant, name)), shown(own.explained(dataset, variant, name, "path")),
+                     shown(own.skill(dataset, variant, name, "path"))])
+    return (f"{variant} minus ELS, explained by another denoiser minus ELS at the same noisy image (all t, a slope for "
+            f"each); half of the distance lies at t = {low:.2f} to {high:.2f}, slopes are medians there\n"
+            + aligned(["denoiser", "explained", "share of seed's", "slope", "skill (slope 1)", "explained on own path",
+                       "skill on own path"], rows))
+
+
+def _ends(dataset: xr.Dataset, variant: str) -> str:
+    steps, els = summary.most_steps(dataset), els_fitted(variant)
+    rows = []
+    for machine in [els, *(f"{form} fitted to {variant}" for form in own.forms_of(dataset, variant)), IDEAL]:
+        gain = "" if machine == els else shown(summary.gain(dataset, machine, els, variant, steps), "+.3f")
+        held, seeds = toy_summary.seeds_holding(dataset, machine, variant, steps)
+        rows.append([machine, shown(summary.machine_agreement(dataset, "r2", machine, variant, steps)), gain,
+                     shown(toy_summary.rate(dataset, "consistent", machine)), f"{held} of {seeds}"])
+    if len(summary.networks_of(dataset, variant, steps)) > 1:
+        rows.append(["ceiling: another training seed", shown(summary.seed_ceiling(dataset, "r2", variant, steps)), "",
+                     shown(toy_summary.variant_rate(dataset, "consistent", variant, steps)), ""])
+    if int(dataset.network_steps.min()) < steps:
+        rows.append(["the network's own fewer steps", shown(summary.step_ceiling(dataset, "r2", variant)), "", "", ""])
+    return (f"{variant} at {steps} steps, sample by sample from the same noise\n"
+            + aligned(["machine", "median r2", f"mean r2 minus {els}", "consistent", "seeds whose interval holds it"],
+                      rows))
+
+
+def _fits(dataset: xr.Dataset) -> str:
+    rows = []
+    for name in dataset.fit.values.tolist():
+        of = dataset.sel(fit=name)
+        rows += [[name, "k", " ".join(f"{k:d}" for k in of.fitted_patch_size.values)],
+                 ["", "lambda", " ".join(f"{s:g}" for s in of.fitted_strength.values)],
+                 ["", "lambda, residual", " ".join(f"{s:g}" for s in of.residual_strength.values)]]
+    return ("Fitted along trajectories of other samples, step 0 (least noise) first\n"
+            + aligned(["closed form", "of", "value at each step"], rows))
+
+
+def _answers(dataset: xr.Dataset) -> str:
+    steps = summary.most_steps(dataset)
+    lines = ["Does a closed form of attention predict the network with attention better than ELS does?"]
+    for variant in own.attention_variants(dataset):
+        form, els = own.best_form(dataset, variant), els_fitted(variant)
+        machine = f"{form} fitted to {variant}"
+        share, gain = own.explained(dataset, variant, form), summary.gain(dataset, machine, els, variant, steps)
+        end = "better" if gain.low > 0.0 else "worse" if gain.high < 0.0 else "neither better nor worse"
+        rate, network = (toy_summary.rate(dataset, "consistent", machine),
+                         toy_summary.variant_rate(dataset, "consistent", variant, steps))
+        inside = "inside" if network.low <= rate.estimate <= network.high else "outside"
+        lines.append(
+            f"  {variant}: '{form}' explains most of where it parts from ELS, {shown(share)}; drawn to the end it "
+            f"predicts the network {end} than ELS, r2 {shown(gain, '+.3f')}; consistent {shown(rate)}, {inside} the "
+            f"network's {shown(network)}")
+    return "\n".join(lines)

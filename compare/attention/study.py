@@ -1,0 +1,231 @@
+"""The study, stage by stage: fits, noised training images, the networks' own trajectories, samples drawn to the end."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import xarray as xr
+
+from compare.attention.candidates import Machines, applied, machines
+from compare.attention.cases import SCHEDULE, Case, Member
+from compare.attention.config import AttentionConfig
+from compare.attention.points import noised
+from compare.attention.residual import Products, products
+from compare.attention.tuning import Tuning, tune_step, tuned
+from compare.calibration import Trajectory, trajectory
+from compare.folder import RunFolder
+from compare.machines import StudyMachine
+from compare.names import els_fitted
+from compare.noise import calibration_samples, evaluation_samples, initial_noise
+from compare.provenance import provenance
+from compare.results import Generation, build, described
+from compare.toy_study import JUDGED, judge
+from theory.schedule import ddim
+
+ANOTHER_SEED, MATCHED_CNN, IDEAL = "another training seed", "cnn of the same seed", "ideal"
+"""What the closed forms stand beside in the residual test."""
+
+
+def attention_study(config: AttentionConfig, networks: Case, folder: RunFolder, *, command: str) -> xr.Dataset:
+    """`results.build`'s dataset, with the fits, the denoising losses and the products of the residual test.
+
+    networks: those that config names, from `cases.case`
+    folder: where parts that are done are found, and others kept. command: how the user asked for it, for the record.
+    """
+    forms = machines(networks)
+    shape = networks.dataset.images.shape[1:]
+    noise = initial_noise(config.seed, evaluation_samples(config.samples), shape)
+    fits = {variant: _fits(config, folder, networks, forms, variant) for variant in networks.variants}
+
+    forward = folder.steps("noised images", config.steps, lambda i, _: _forward(config, networks, forms, fits, i))
+    paths = [_path_products(config, folder, networks, forms, fits, variant, noise) for variant in networks.variants]
+
+    sampled = [(member, steps) for member in networks.members for steps in config.network_steps]
+    generations = [_generation(folder, noise, *which) for which in folder.progress(sampled, "network samples")]
+    predictions = [_prediction(config, folder, noise, machine)
+                   for machine in folder.progress(_fitted(config, networks, forms, fits), "machine samples")]
+
+    first = calibration_samples(config.calibration_samples)
+    seeds = {"seed": config.seed, "evaluation_samples": [0, config.samples - 1],
+             "calibration_samples": [first[0], first[-1]],
+             "calibrated_on": {variant: networks.of(variant)[0].name for variant in networks.variants}}
+    attrs = provenance(command=command, config=folder.config, seeds=seeds, device=config.device,
+                       data_fingerprint=networks.dataset.fingerprint, wall_seconds=folder.seconds)
+    attrs["training_images"] = len(networks.dataset.images)
+    result = build(noise, predictions, generations, partial(judge, networks.dataset), JUDGED, attrs)
+    return result.merge(_fit_dataset(fits, config)).merge(_loss_dataset(forward)).merge(
+        _residual_dataset(networks, forms, forward, paths))
+
+
+# Fits
+
+
+def _fits(config: AttentionConfig, folder: RunFolder, networks: Case, forms: Machines,
+          variant: str) -> dict[str, Tuning]:
+    """Of every closed form, by name, for the variant's first network."""
+    member = networks.of(variant)[0]
+    candidates = forms.for_member(member)
+    phi_1 = initial_noise(config.seed, calibration_samples(config.calibration_samples),
+                          networks.dataset.images.shape[1:])
+    path = _trajectory(config, folder, f"calibration path {variant}", member, phi_1)
+    found = folder.steps(f"calibration {variant}", config.steps, lambda i, _: tune_step(
+        candidates, path, i, config.patch_sizes, config.strengths))
+    return {name: tuned(found[f"{name}.loss"], found[f"{name}.explained"], config.patch_sizes, config.strengths)
+            for name in candidates}
+
+
+def _trajectory(config: AttentionConfig, folder: RunFolder, name: str, member: Member, phi_1) -> Trajectory:
+    return Trajectory(**folder.part(name, lambda: trajectory(member.denoiser, phi_1, SCHEDULE, config.steps)._asdict()))
+
+
+# The same points for all
+
+
+def _forward(config: AttentionConfig, networks: Case, forms: Machines, fits, i: int) -> dict[str, np.ndarray]:
+    """At step i: loss NAME (points,), and the products of the residual test, MEMBER|AGAINST (3, points)."""
+    x0, x, sigma = noised(networks.dataset.images, config.points, config.seed, SCHEDULE, (i + 1) / config.steps)
+    made = {member.name: member.denoiser.denoise(x, sigma) for member in networks.members}
+    ideal = forms.ideal.denoise(x, sigma)
+    found = {f"loss|{name}": _error(output, x0, sigma) for name, output in {**made, IDEAL: ideal}.items()}
+    for k in config.patch_sizes:
+        found[f"loss|els k={k}"] = _error(forms.local.denoise(x, sigma, patch_size=k), x0, sigma)
+    for variant in networks.variants:
+        members = networks.of(variant)
+        directions = _directions(forms, fits, members[0], i, x, sigma) | {IDEAL: ideal}
+        local = forms.local.denoise(x, sigma, patch_size=_local_patch_size(fits[variant], i))
+        found[f"loss|{els_fitted(variant)}"] = _error(local, x0, sigma)
+        for name, tuning in fits[variant].items():
+            machine = forms.for_member(members[0])[name]
+            output = applied(machine, x, sigma, tuning.patch_size[i], tuning.strength[i])
+            found[f"loss|{name} fitted to {variant}"] = _error(output, x0, sigma)
+        for position, member in enumerate(members):
+            others = _others(networks, member, members[position - 1], made)
+            for against, output in {**directions, **others}.items():
+                found[f"{member.name}|{against}"] = np.stack(products(made[member.name], output, local, sigma))
+    return found
+
+
+def _path_products(config: AttentionConfig, folder: RunFolder, networks: Case, forms: Machines, fits, variant: str,
+                   noise: np.ndarray) -> tuple[str, dict[str, np.ndarray]]:
+    """The same along the trajectory of the variant's first network: its name, and AGAINST (3, samples, steps)."""
+    members = networks.of(variant)
+    path = _trajectory(config, folder, f"path {variant}", members[0], noise[: config.path_samples])
+
+    def at(i, _):
+        x, sigma = path.query(i)
+        made = {member.name: member.denoiser.denoise(x, sigma) for member in networks.members}
+        local = forms.local.denoise(x, sigma, patch_size=_local_patch_size(fits[variant], i))
+        compared = {**_directions(forms, fits, members[0], i, x, sigma), IDEAL: forms.ideal.denoise(x, sigma),
+                    **_others(networks, members[0], members[-1], made)}
+        return {against: np.stack(products(path.x0[i], output, local, sigma)) for against, output in compared.items()}
+
+    return members[0].name, folder.steps(f"path of {variant}", config.steps, at)
+
+
+def _directions(forms: Machines, fits, member: Member, i: int, x, sigma: float) -> dict[str, np.ndarray]:
+    """What each closed form makes of x with ELS's window and its strength for the residual test."""
+    return {name: applied(machine, x, sigma, fits[member.variant][name].local_patch_size[i],
+                          fits[member.variant][name].residual_strength[i])
+            for name, machine in forms.for_member(member).items()}
+
+
+def _others(networks: Case, member: Member, second: Member, made: dict) -> dict[str, np.ndarray]:
+    """What other networks make of the same points, where there are any."""
+    others = {} if second.name == member.name else {ANOTHER_SEED: made[second.name]}
+    matched = [m.name for m in networks.of("cnn") if m.training_seed == member.training_seed]
+    return others | ({MATCHED_CNN: made[matched[0]]} if matched and member.variant != "cnn" else {})
+
+
+def _local_patch_size(fits: dict[str, Tuning], i: int) -> int:
+    return int(next(iter(fits.values())).local_patch_size[i])
+
+
+def _error(output: np.ndarray, x0: np.ndarray, sigma: float) -> np.ndarray:
+    """Mean squared error of each image, of the noise that is predicted: |x0hat - x0|^2 / sigma^2."""
+    return ((output - x0) ** 2).mean(axis=(1, 2, 3)) / sigma**2
+
+
+# To the end
+
+
+def _generation(folder: RunFolder, noise: np.ndarray, member: Member, steps: int) -> Generation:
+    images = folder.part(f"generated {member.name} {steps}", lambda: {
+        "images": ddim(member.denoiser, noise, SCHEDULE, steps=steps)})["images"]
+    return Generation(member.variant, member.training_seed, steps, images)
+
+
+def _fitted(config: AttentionConfig, networks: Case, forms: Machines, fits) -> list[StudyMachine]:
+    found = [StudyMachine(IDEAL, forms.ideal)]
+    for variant in networks.variants:
+        tunings = fits[variant]
+        found.append(StudyMachine(els_fitted(variant), forms.local, next(iter(tunings.values())).local_patch_size))
+        found += [StudyMachine(f"{name} fitted to {variant}", machine, tunings[name].patch_size, tunings[name].strength)
+                  for name, machine in forms.for_member(networks.of(variant)[0]).items()]
+    return found
+
+
+def _prediction(config: AttentionConfig, folder: RunFolder, noise: np.ndarray, machine: StudyMachine):
+    images = folder.part(f"predicted {machine.name}", lambda: {
+        "images": ddim(machine.machine, noise, SCHEDULE, steps=config.steps, patch_sizes=machine.patch_sizes,
+                       strengths=machine.strengths)})["images"]
+    return machine.prediction(images, config.steps)
+
+
+# The dataset
+
+
+def _fit_dataset(fits: dict[str, dict[str, Tuning]], config: AttentionConfig) -> xr.Dataset:
+    names = [(variant, name, tuning) for variant, of in fits.items() for name, tuning in of.items()]
+    over = ("fit", "step")
+    stacked = lambda field: np.stack([getattr(tuning, field) for *_, tuning in names])
+    return xr.Dataset({
+        "fitted_patch_size": described(over, stacked("patch_size"), "window side k chosen together with the strength"),
+        "fitted_strength": described(over, stacked("strength"), "strength lambda chosen together with the window"),
+        "residual_strength": described(over, stacked("residual_strength"), "strength of the residual test"),
+        "fit_loss": described(("fit", "candidate_patch_size", "candidate_strength", "step"), stacked("loss"),
+                              "mean cosine distance of machine and network on the calibration samples"),
+    }, {
+        "fit": described("fit", [f"{name} fitted to {variant}" for variant, name, _ in names], "closed form, variant"),
+        "candidate_patch_size": described("candidate_patch_size", list(config.patch_sizes), "window side k"),
+        "candidate_strength": described("candidate_strength", list(config.strengths), "strength lambda"),
+    })
+
+
+def _loss_dataset(forward: dict[str, np.ndarray]) -> xr.Dataset:
+    losses = {name.removeprefix("loss|"): values for name, values in forward.items() if name.startswith("loss|")}
+    return xr.Dataset({"denoising_loss": described(
+        ("denoiser", "point", "step"), np.stack(list(losses.values())).astype(np.float32),
+        "mean squared error of the predicted noise on noised training images")},
+        {"denoiser": described("denoiser", list(losses), "network as variant/training seed, or closed form")})
+
+
+def _residual_dataset(networks: Case, forms: Machines, forward: dict[str, np.ndarray], paths) -> xr.Dataset:
+    """yy, yz, zz of `residual.products` at the noised images and along the paths; NaN where there is nothing."""
+    against = list(dict.fromkeys(name.split("|")[1] for name in forward if not name.startswith("loss|")))
+    members = [member.name for member in networks.members]
+
+    def filled(found: dict[str, dict[str, np.ndarray]], names: list[str]) -> np.ndarray:
+        shape = next(iter(next(iter(found.values())).values())).shape                            # (3, images, steps)
+        out = np.full((len(names), len(against), *shape), np.nan, np.float32)
+        for n, name in enumerate(names):
+            for a, other in enumerate(against):
+                if other in found[name]:
+                    out[n, a] = found[name][other]
+        return out
+
+    points = {name: {key.split("|")[1]: values for key, values in forward.items() if key.startswith(f"{name}|")}
+              for name in members}
+    note = ", of y = network - ELS and z = another denoiser - ELS, as predicted noise, sum over pixels and channels"
+    arrays = {("point", "member"): filled(points, members),
+              ("path_sample", "path_member"): filled(dict(paths), [name for name, _ in paths])}
+    variables = {}
+    for (over, of), values in arrays.items():
+        for p, product in enumerate(Products._fields):
+            variables[f"{over.removesuffix('_sample')}_{product}"] = described(
+                (of, "against", over, "step"), values[:, :, p], f"<{product[0]}, {product[1]}>{note}")
+    return xr.Dataset(variables, {
+        "member": described("member", members, "network as variant/training seed"),
+        "path_member": described("path_member", [name for name, _ in paths], "network whose trajectory it is"),
+        "against": described("against", against, "what gives z: closed form with its residual strength, or network"),
+    })

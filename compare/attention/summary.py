@@ -1,0 +1,96 @@
+"""What the study says in numbers, each with its 95 % interval. All training seeds of a variant are taken together; the
+bootstrap draws noisy images, or samples, as a whole."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import xarray as xr
+
+from compare.attention import residual
+from compare.attention.residual import Products
+from compare.intervals import Interval, bootstrap_interval
+from compare.names import els_fitted
+from compare.summary import variants_of
+
+IMPORTANT = 0.5
+"""The share of the network's squared distance from ELS whose steps are looked at more closely."""
+
+
+def members_of(dataset: xr.Dataset, variant: str) -> list[str]:
+    return [name for name in dataset.member.values.tolist() if name.split("/")[0] == variant]
+
+
+def forms_of(dataset: xr.Dataset, variant: str) -> list[str]:
+    """Closed forms that were fitted to the variant, by their own names."""
+    end = f" fitted to {variant}"
+    return [name.removesuffix(end) for name in dataset.fit.values.tolist() if name.endswith(end)]
+
+
+def against_of(dataset: xr.Dataset, variant: str) -> list[str]:
+    """What stands in the variant's residual test."""
+    found = dataset.point_zz.sel(member=members_of(dataset, variant)).notnull().any(["member", "point", "step"])
+    return dataset.against.values[found.values].tolist()
+
+
+def products_of(dataset: xr.Dataset, variant: str, against: str, on: str = "point") -> Products:
+    """(steps, images), summed over training seeds; on: "point", noised images, or "path", the network's trajectory."""
+    of = "member" if on == "point" else "path_member"
+    names = [name for name in dataset[of].values.tolist() if name.split("/")[0] == variant]
+    image = "point" if on == "point" else "path_sample"
+    chosen = [dataset[f"{on}_{product}"].sel({of: names, "against": against}).sum(of) for product in Products._fields]
+    return Products(*(product.transpose("step", image).values.astype(np.float64) for product in chosen))
+
+
+def explained(dataset: xr.Dataset, variant: str, against: str, on: str = "point") -> Interval:
+    """Share of (network - ELS) along (against - ELS), all steps together, each with a slope of its own."""
+    return residual.interval(products_of(dataset, variant, against, on), residual.explained, _seed(dataset))
+
+
+def skill(dataset: xr.Dataset, variant: str, against: str, on: str = "point") -> Interval:
+    """The same with slope 1: how much closer to the network than ELS."""
+    return residual.interval(products_of(dataset, variant, against, on), residual.skill, _seed(dataset))
+
+
+def by_step(dataset: xr.Dataset, variant: str, against: str, statistic, on: str = "point") -> np.ndarray:
+    """A statistic of `residual` at each step, (steps,)."""
+    return statistic(*products_of(dataset, variant, against, on))
+
+
+def window(dataset: xr.Dataset, variant: str) -> tuple[float, float]:
+    """The shortest stretch of t that holds the share IMPORTANT of the network's squared distance from ELS."""
+    energy = products_of(dataset, variant, against_of(dataset, variant)[0]).yy.sum(axis=-1)
+    total, t = energy.sum(), dataset.t.values
+    stretches = [(b - a, a, b) for a in range(len(t)) for b in range(a, len(t))
+                 if energy[a : b + 1].sum() >= IMPORTANT * total]
+    _, first, last = min(stretches)
+    return float(t[first]), float(t[last])
+
+
+def loss(dataset: xr.Dataset, denoiser: str) -> np.ndarray:
+    """Mean denoising loss at each step; a variant's name means the mean over its training seeds."""
+    names = members_of(dataset, denoiser) or [denoiser]
+    return dataset.denoising_loss.sel(denoiser=names).mean(["denoiser", "point"]).values
+
+
+def loss_above_local(dataset: xr.Dataset, denoiser: str, variant: str) -> Interval:
+    """Denoising loss minus that of the ELS fitted to the variant, at the same noised images, mean over t."""
+    names = members_of(dataset, denoiser) or [denoiser]
+    own = dataset.denoising_loss.sel(denoiser=names).mean(["denoiser", "step"])
+    local = dataset.denoising_loss.sel(denoiser=els_fitted(variant)).mean("step")
+    return bootstrap_interval((own - local).values, np.nanmean, seed=_seed(dataset))
+
+
+def best_form(dataset: xr.Dataset, variant: str) -> str:
+    """The closed form that explains most at the noised images; blend, which is no theory, does not compete."""
+    return max((form for form in forms_of(dataset, variant) if form != "blend"),
+               key=lambda form: explained(dataset, variant, form).estimate)
+
+
+def attention_variants(dataset: xr.Dataset) -> list[str]:
+    return [variant for variant in variants_of(dataset) if variant != "cnn"]
+
+
+def _seed(dataset: xr.Dataset) -> int:
+    return json.loads(dataset.attrs["seeds_json"])["seed"]

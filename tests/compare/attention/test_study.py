@@ -1,0 +1,137 @@
+"""The whole study on networks of a few training steps: what it writes agrees with the parts that it is made of."""
+
+import json
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from compare import results
+from compare.attention import __main__ as command
+from compare.attention import residual
+from compare.attention import summary as own
+from compare.attention.candidates import machines
+from compare.attention.cases import SCHEDULE, case, named
+from compare.attention.config import AttentionConfig
+from compare.attention.points import noised
+from empirical.config import TrainConfig
+from empirical.training import train
+from theory import EquivariantLocalScore
+from theory.schedule import ddim
+
+OPTIONS = ["--quick", "--samples", "5", "--points", "6", "--steps", "3"]
+
+
+@pytest.fixture(scope="module")
+def stems(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("networks")
+    made = [(attention, seed) for attention in (None, "learned") for seed in (0, 1)]
+    return [str(train(TrainConfig(count=24, width=8, batch=16, steps=4, attention=attention, seed=seed),
+                      folder / f"{attention}-{seed}")) for attention, seed in made]
+
+
+@pytest.fixture(scope="module")
+def run(stems, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "study"
+    assert command.main(["--networks", *stems, *OPTIONS, "--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def dataset(run):
+    return results.read(run / "attention.nc")
+
+
+def test_it_writes_dataset_table_and_figures(run):
+    text = (run / "table.txt").read_text()
+    assert "cnn-learned minus ELS" in text and "nan" not in text
+    assert sorted(path.name for path in (run / "figures").iterdir()) == ["ends.png", "loss.png", "residual.png"]
+
+
+def test_a_finished_run_is_left_alone(run, stems, capsys):
+    before = (run / "attention.nc").read_bytes()
+    assert command.main(["--networks", *stems, *OPTIONS, "--out", str(run)]) == 0
+    assert (run / "attention.nc").read_bytes() == before
+    assert "is done" in capsys.readouterr().err
+
+
+def test_the_dataset_keeps_the_schema_and_says_where_it_came_from(dataset, stems):
+    results.validate(dataset)
+    config = json.loads(dataset.attrs["config_json"])
+    assert config["networks"] == stems and set(config["weights"]) == set(stems)
+    assert dataset.member.values.tolist() == ["cnn/seed0", "cnn/seed1", "cnn-learned/seed0", "cnn-learned/seed1"]
+    seeds = json.loads(dataset.attrs["seeds_json"])
+    assert seeds["calibration_samples"][0] > seeds["evaluation_samples"][1]
+
+
+def test_losses_and_products_are_those_of_the_denoisers(dataset, stems):
+    """At one step: made again from the networks and machines themselves."""
+    networks, i = case(AttentionConfig(tuple(stems))), 1
+    x0, x, sigma = noised(networks.dataset.images, 6, 0, SCHEDULE, (i + 1) / 3)
+    member, second = networks.of("cnn-learned")
+    made = member.denoiser.denoise(x, sigma)
+    loss = dataset.denoising_loss.sel(denoiser=member.name).isel(step=i)
+    assert_allclose(loss, ((made - x0) ** 2).mean(axis=(1, 2, 3)) / sigma**2, rtol=1e-5)
+
+    fit = dataset.sel(fit="pair fitted to cnn-learned").isel(step=i)
+    els = dataset.patch_size.sel(machine="els fitted to cnn-learned").values[i]
+    local = EquivariantLocalScore(networks.dataset.images, int(els)).denoise(x, sigma)
+    form = machines(networks).for_member(member)["pair"]
+    output = form.denoise(x, sigma, patch_size=int(els), strength=float(fit.residual_strength))
+    for against, other in (("pair", output), ("another training seed", second.denoiser.denoise(x, sigma))):
+        expected = residual.products(made, other, local, sigma)
+        for product, values in expected._asdict().items():
+            kept = dataset[f"point_{product}"].sel(member=member.name, against=against).isel(step=i)
+            assert_allclose(kept, values, rtol=1e-4, atol=1e-5)
+
+
+def test_samples_are_drawn_with_the_fitted_settings(dataset, stems):
+    networks = case(AttentionConfig(tuple(stems)))
+    name = "identity fitted to cnn-learned"
+    fit = dataset.sel(fit=name)
+    machine = machines(networks).for_member(networks.of("cnn-learned")[0])["identity"]
+    images = ddim(machine, dataset.noise.values, SCHEDULE, steps=3, patch_sizes=fit.fitted_patch_size.values,
+                  strengths=fit.fitted_strength.values)
+    assert_allclose(dataset.predicted.sel(machine=name), images, atol=1e-5)
+
+
+def test_every_closed_form_has_a_correction_in_the_residual_test(dataset):
+    assert (dataset.residual_strength > 0).all()
+    assert set(own.forms_of(dataset, "cnn-learned")) - set(own.forms_of(dataset, "cnn")) == {"own map"}
+    assert set(own.against_of(dataset, "cnn-learned")) - set(own.against_of(dataset, "cnn")) == {
+        "own map", "cnn of the same seed"}
+
+
+def test_own_map_is_the_networks(stems):
+    networks = case(AttentionConfig(tuple(stems)))
+    member, x = networks.of("cnn-learned")[0], np.random.default_rng(0).normal(size=(3, 3, 4, 2))
+    alpha = member.attention_map(x, np.full(3, 0.8))
+    assert_allclose(alpha.sum(axis=-1), 1.0)
+    assert_array_equal(np.diagonal(alpha, axis1=1, axis2=2), 0.0)
+    form = machines(networks).for_member(member)["own map"]
+    local = EquivariantLocalScore(networks.dataset.images, 3).denoise(x, 0.8)
+    assert_allclose(form.denoise(x, 0.8, patch_size=3, strength=0.0), local, atol=1e-9)
+    assert np.abs(form.denoise(x, 0.8, patch_size=3, strength=0.3) - local).max() > 1e-3
+
+
+def test_a_set_by_its_name_is_all_of_it():
+    assert "toy/cnn-learned-2" in named(["toy"]) and len(named(["toy"])) == 12
+    assert named(["runs/a", "b"]) == ("runs/a", "b")
+
+
+@pytest.mark.parametrize("wrong, said", [
+    (["--networks", "nothing"], "nothing"),
+    (["--networks", "mnist/resnet"], "toy networks"),
+    (["--networks", "toy", "--samples", "0"], "samples"),
+])
+def test_user_errors_take_one_line(wrong, said, tmp_path, capsys):
+    assert command.main([*wrong, "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_networks_of_other_data_are_refused(stems, tmp_path, capsys):
+    other = train(TrainConfig(count=25, width=8, batch=16, steps=2), tmp_path / "other")
+    assert command.main(["--networks", *stems, str(other), "--quick", "--out", str(tmp_path / "out")]) == 2
+    assert "one training set" in capsys.readouterr().err
