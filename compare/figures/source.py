@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -59,7 +60,8 @@ class Source:
         return load(name, data_dir=self.data_dir, subset=count).images
 
     def networks(self) -> Iterator[tuple[str, nn.Module, np.ndarray, np.ndarray | None]]:
-        """Name, network, training images and labels (where it knows the class) of every image network that is found."""
+        """Name, network, training images and labels (where it knows the class) of every image network that is found and
+        whose training images are at hand; of the others, a line on stderr. ValueError: there is none."""
         found = sorted(path for path in self.networks_folder.rglob("*.json")
                        if path.with_suffix(".safetensors").is_file())
         records = {path: json.loads(path.read_text(encoding="utf-8")) for path in found}
@@ -67,11 +69,21 @@ class Source:
         if not stems:
             raise ValueError(f"--networks: found no image network in {self.networks_folder}, want a checkpoint of "
                              "empirical.train")
+        at_hand = 0
         for path in stems:
+            name = path.relative_to(self.networks_folder).with_suffix("").as_posix()
             config = ImageTrainConfig.from_json(records[path]["config"])
-            training = config.load(self.data_dir)
+            try:
+                training = config.load(self.data_dir)
+            except ValueError as error:
+                sys.stderr.write(f"{name} is left out: {error}\n")
+                continue
+            at_hand += 1
             labels = training.labels if config.conditional else None
-            yield path.stem, checkpoint.load(path).network, training.images, labels
+            yield name, checkpoint.load(path).network, training.images, labels
+        if not at_hand:
+            raise ValueError(f"--data-dir: found the training images of no network in {self.networks_folder}, want a "
+                             "folder that holds them")
 
 
 def attentive(variant: str) -> bool:

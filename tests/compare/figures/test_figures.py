@@ -1,8 +1,10 @@
 """Figures by the numbers behind them, and the command that writes them."""
 
 import json
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -208,7 +210,7 @@ def test_command_writes_one_and_leaves_out_what_it_cannot(source, tmp_path, caps
     assert err.startswith("python -m compare.figures: left out kg5: --results: found none in ")
 
 
-@pytest.mark.parametrize("wrong", [[], ["kg99"], ["kg5", "all"], ["kg5"], ["kg4", "--networks", "."]])
+@pytest.mark.parametrize("wrong", [[], ["kg99"], ["kg5", "all"], ["kg5"], ["kg4", "--networks", "docs"]])
 def test_user_errors_take_one_line(wrong, tmp_path, capsys):
     assert status([*wrong, "--results", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     out, err = capsys.readouterr()
@@ -234,3 +236,20 @@ def test_networks_of_the_toy_set_are_not_image_networks(source):
     name, network, images, labels = next(source.networks())
     assert images.shape == (20, 1, SIDE, SIDE) and labels is None and record["config"]["size"] == SIDE
     assert isinstance(network, torch.nn.Module)
+
+
+def test_networks_whose_images_are_not_at_hand_are_left_out(source, tmp_path, capsys):
+    for suffix in (".json", ".safetensors"):
+        stem = source.networks_folder / f"resnet-0{suffix}"
+        for name in ("here", "gone"):
+            (tmp_path / name).mkdir(exist_ok=True)
+            (tmp_path / name / f"resnet{suffix}").write_bytes(stem.read_bytes())
+    record = json.loads((tmp_path / "gone" / "resnet.json").read_text())
+    record["config"]["dataset"] = "npz:nowhere.npz"
+    (tmp_path / "gone" / "resnet.json").write_text(json.dumps(record))
+    found = replace(source, networks_folder=tmp_path)
+    assert [name for name, *_ in found.networks()] == ["here/resnet"]
+    assert capsys.readouterr().err.startswith("gone/resnet is left out: ")
+    shutil.rmtree(tmp_path / "here")
+    with pytest.raises(ValueError, match="--data-dir: found the training images of no network"):
+        list(found.networks())
