@@ -26,7 +26,7 @@ def test_there_are_some():
 def test_it_is_the_small_recipe(name):
     network, record = checkpoint.load(name)
     config = ImageTrainConfig.from_json(record["config"])
-    chosen = {key: getattr(config, key) for key in ("subset", "attention", "conditional")}
+    chosen = {key: getattr(config, key) for key in ("subset", "attention", "conditional", "steps")}
     assert config == ImageTrainConfig.preset("small", dataset=config.dataset, network=config.network, **chosen)
     assert record["step"] == config.steps and record["architecture"] == config.network
     assert record["command"].startswith("python -m empirical.train ")
