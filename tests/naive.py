@@ -175,6 +175,19 @@ def pair(x, images, sigma, k, rule, strength, boundary="zeros", wrap_training=Tr
     return out
 
 
+def consensus(x, images, sigma, k, strength, counts, boundary="zeros"):
+    """Consensus of all patches; counts (H, W): how much each counts, so that each pixel counts once."""
+    C, H, W = x.shape
+    S, mu = evidence(x, images, sigma, k, boundary)
+    together = [sum(counts[a, b] * s[a, b] for a in range(H) for b in range(W)) for s in S]
+    out = np.empty((C, H, W))
+    for a in range(H):
+        for b in range(W):
+            logits = [(1 - strength) * S[i, a, b] + strength * together[i] for i in range(len(images))]
+            out[:, a, b] = softmax_mean(logits, mu[:, :, a, b])
+    return out
+
+
 def innovation(x, images, sigma, k, rule, strength, noise, boundary="zeros", wrap_training=True, beta=1.0):
     """theory.md 4b; noise (N, R, C, H, W): of the draws of each image. z by damped steps until it stops moving."""
     C, H, W = x.shape

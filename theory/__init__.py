@@ -1,6 +1,7 @@
 """What should a diffusion network draw? Closed-form posterior means of the training set, machine by machine."""
 
 from theory.attention import AttentionScore
+from theory.consensus import ConsensusScore
 from theory.equivariant import EquivariantScore
 from theory.equivariant_local import EquivariantLocalScore
 from theory.ideal import IdealScore
@@ -19,6 +20,7 @@ from theory.wiener import WienerScore
 
 __all__ = [
     "AttentionScore",
+    "ConsensusScore",
     "CosineSchedule",
     "EDMSchedule",
     "EquivariantLocalScore",

@@ -75,11 +75,13 @@ def tolerance(value) -> float | None:
     return float(value)
 
 
-def at_least_0(name: str, value) -> float:
-    """value: a finite number of at least 0."""
+def at_least_0(name: str, value, most: float = np.inf) -> float:
+    """value: a finite number of at least 0, and at most `most`."""
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if not number or not np.isfinite(value) or value < 0.0:
         raise ValueError(f"{name}: got {value!r}, want a finite number of at least 0")
+    if value > most:
+        raise ValueError(f"{name}: got {value!r}, want a number from 0 to {most:g}")
     return float(value)
 
 

@@ -34,6 +34,9 @@ class AttendingMachine(EquivariantLocalScore):
     `denoise(..., strength=, beta=)` overrides them for a call. Everything else as in EquivariantLocalScore.
     """
 
+    strongest = np.inf
+    """The largest strength that has a meaning."""
+
     def __init__(self, images, patch_size: int, boundary: str = "zeros", attention="uniform", strength: float = 0.0,
                  labels=None, wrap_training: bool = True, beta: float = 1.0):
         super().__init__(images, patch_size, boundary, labels, wrap_training)
@@ -42,7 +45,7 @@ class AttendingMachine(EquivariantLocalScore):
         self.attention = arguments.choice("attention", attention, ATTENTIONS) if named else "given"
         self._given = None if named or computed else arguments.attention_matrix(attention, pixels)
         self._map = attention if computed else None
-        self.strength = arguments.at_least_0("strength", strength)
+        self.strength = arguments.at_least_0("strength", strength, self.strongest)
         self.beta = arguments.at_least_0("beta", beta)
 
     def attention_map(self, x, sigma, *, labels=None, **options) -> np.ndarray:
@@ -56,9 +59,23 @@ class AttendingMachine(EquivariantLocalScore):
             result[chosen] = [alpha for _, alpha in self._attended(*asked, **own)]
         return result
 
+    def evidence(self, x, sigma, *, labels=None, **options) -> np.ndarray:
+        """S_i(x) (B, N, H, W) of every training image i, in their order in D; -inf for images of another class.
+
+            S_i(x) = log sum_{y allowed} exp(-|patch_x - patch_{i,y}|^2 / (2 sigma^2)); arguments as in `denoise`
+        """
+        queries, sigma, classes, options = self._prepared(x, sigma, labels, options)
+        result = np.full((len(queries), self.count, *queries.shape[2:]), -np.inf)
+        for chosen, order in self._by_class(classes):
+            request = self._request(order, x, None)
+            for b in np.flatnonzero(chosen):
+                for blocks, images in Evidence(queries[b], sigma[b], self._bank, request, options["axes"]).parts():
+                    result[b, self._bank.index[blocks][images.position[blocks] >= 0]] = images.evidence
+        return result
+
     def denoise_strengths(self, x, sigma, strengths, *, labels=None, **options) -> list:
         """`denoise` for each of `strengths`, for little more than the cost of one: the evidence is the same."""
-        wanted = [arguments.at_least_0("strength", strength) for strength in strengths]
+        wanted = [arguments.at_least_0("strength", strength, self.strongest) for strength in strengths]
         queries, sigma, classes, options = self._prepared(x, sigma, labels, options)
         results = np.empty((len(wanted), *queries.shape))
         for chosen, order in self._by_class(classes):
@@ -76,7 +93,7 @@ class AttendingMachine(EquivariantLocalScore):
     def _checked(self, count, *, strength=None, beta=None, **options):
         if self._given is not None and self._given.ndim == 3 and len(self._given) != count:
             raise ValueError(f"x: got {count} queries for {len(self._given)} attention matrices, want as many")
-        strength = self.strength if strength is None else arguments.at_least_0("strength", strength)
+        strength = self.strength if strength is None else arguments.at_least_0("strength", strength, self.strongest)
         beta = self.beta if beta is None else arguments.at_least_0("beta", beta)
         given = None if self._given is None else np.broadcast_to(self._given, (count, *self._given.shape[-2:]))
         return {"strength": strength, "beta": beta, "given": given, **super()._checked(count, **options)}

@@ -160,6 +160,17 @@ def test_every_strength_at_once_is_each_by_itself(rng, kind, rule, monkeypatch):
         assert_allclose(x0, machine.denoise(x, 0.4, strength=strength, **options), atol=1e-12)
 
 
+def test_evidence_of_every_image_in_its_order(rng, monkeypatch):
+    monkeypatch.setattr(theory.evidence, "EVIDENCE_BYTES", 1)
+    images, labels = data(rng, (2, 4, 3), 70), np.arange(70) % 2
+    x = noised(rng, images, 0.5, 3)
+    expected = np.array([naive.evidence(v, images, 0.5, 3)[0] for v in x])
+    machine = AttentionScore(images, 3, labels=labels)
+    assert_allclose(machine.evidence(x, 0.5), expected, atol=1e-9)
+    expected[0, labels == 0] = expected[1:, labels == 1] = -np.inf
+    assert_allclose(machine.evidence(x, 0.5, labels=[1, 0, 0]), expected, atol=1e-9)
+
+
 @pytest.mark.parametrize("terms", [1, 1 << 22])
 def test_log_product_where_the_product_underflows(rng, terms, monkeypatch):
     monkeypatch.setattr(theory.log_product, "TERMS", terms)

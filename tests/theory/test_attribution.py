@@ -10,6 +10,7 @@ import theory.posterior
 from tests import naive
 from theory import (
     AttentionScore,
+    ConsensusScore,
     EquivariantLocalScore,
     EquivariantScore,
     IdealScore,
@@ -103,6 +104,7 @@ def test_the_weighted_sources_are_the_posterior_mean(images, x):
     for machine, top in ((IdealScore(images), 19), (LocalScore(images, 3), 19),
                          (EquivariantLocalScore(images, 3), 19 * 6), (AttentionScore(images, 3, strength=0.2), 19 * 6),
                          (PairScore(images, 3, strength=1.0), 19 * 6),
+                         (ConsensusScore(images, 3, strength=0.7), 19 * 6),
                          (EquivariantLocalScore(images, 3, "circular"), 19 * 20), (EquivariantScore(images), 19 * 20)):
         found = machine.attribute(x, 0.8, top)
         values = images[found.image, :, found.source_y, found.source_x]  # (B, H, W, K, C); image -1 has weight 0

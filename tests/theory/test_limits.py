@@ -13,6 +13,7 @@ import theory.posterior
 from tests import naive
 from theory import (
     AttentionScore,
+    ConsensusScore,
     EDMSchedule,
     EquivariantLocalScore,
     EquivariantScore,
@@ -86,7 +87,8 @@ def test_circular_machines_commute_with_shifts(images, x, shift):
                     AttentionScore(images, 3, "circular", strength=0.2),
                     AttentionScore(images, 3, "circular", attention="identity", strength=0.2),
                     AttentionScore(images, 3, "circular", attention="overlap", strength=0.2),
-                    PairScore(images, 3, "circular", attention="identity", strength=0.7)):
+                    PairScore(images, 3, "circular", attention="identity", strength=0.7),
+                    ConsensusScore(images, 3, "circular", strength=0.7)):
         moved = machine.denoise(np.roll(x, shift, (2, 3)), 0.4)
         assert_allclose(moved, np.roll(machine.denoise(x, 0.4), shift, (2, 3)), atol=1e-9)
 
@@ -111,6 +113,7 @@ MACHINES = {
     "attention": lambda images: AttentionScore(images, 3, attention="identity", strength=0.3),
     "overlap": lambda images: AttentionScore(images, 3, attention="overlap", strength=0.3),
     "pair": lambda images: PairScore(images, 3, attention="identity", strength=0.7),
+    "consensus": lambda images: ConsensusScore(images, 3, strength=0.7),
 }
 
 
@@ -147,6 +150,7 @@ def test_duplicates_keep_their_weight(images, x, name):
         "attention": lambda v: naive.attention(v, copies, 2.0, 3, "identity", 0.3),
         "overlap": lambda v: naive.attention(v, copies, 2.0, 3, "overlap", 0.3),
         "pair": lambda v: naive.pair(v, copies, 2.0, 3, "identity", 0.7),
+        "consensus": lambda v: naive.consensus(v, copies, 2.0, 3, 0.7, np.outer([0.5, 0.5, 0, 0.5, 0.5], [1, 0, 0, 1])),
     }
     got = MACHINES[name](copies).denoise(x, 2.0)
     assert_allclose(got, [twins[name](v) for v in x], atol=1e-6)
@@ -159,7 +163,8 @@ def test_an_image_far_from_everything_has_an_answer(images):
     x[0, :, :2] = -1e3
     for machine in (IdealScore(images), LocalScore(images, 3), EquivariantLocalScore(images, 3),
                     AttentionScore(images, 3, strength=0.5), PairScore(images, 3, strength=1.0),
-                    AttentionScore(images, 3, attention="overlap", strength=0.5)):
+                    AttentionScore(images, 3, attention="overlap", strength=0.5),
+                    ConsensusScore(images, 3, strength=1.0)):
         out = machine.denoise(x, 0.02)
         assert np.isfinite(out).all() and np.abs(out).max() <= 1.0
 

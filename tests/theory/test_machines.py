@@ -6,7 +6,15 @@ from numpy.testing import assert_allclose
 
 import theory.posterior
 from tests import naive
-from theory import AttentionScore, EquivariantLocalScore, EquivariantScore, IdealScore, LocalScore, PairScore
+from theory import (
+    AttentionScore,
+    ConsensusScore,
+    EquivariantLocalScore,
+    EquivariantScore,
+    IdealScore,
+    LocalScore,
+    PairScore,
+)
 
 SIGMAS = [0.02, 0.3, 2.0, 80.0]
 SHAPES = [(1, 4, 5), (3, 5, 3), (1, 2, 6)]  # C, H, W; the last is narrower than most windows
@@ -104,6 +112,7 @@ MACHINES = {
     "attention": lambda images, **o: AttentionScore(images, 3, attention="identity", strength=0.2, **o),
     "overlap": lambda images, **o: AttentionScore(images, 3, attention="overlap", strength=0.2, **o),
     "pair": lambda images, **o: PairScore(images, 3, attention="identity", strength=0.7, **o),
+    "consensus": lambda images, **o: ConsensusScore(images, 3, strength=0.7, **o),
 }
 
 
