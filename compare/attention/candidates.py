@@ -10,7 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 from compare.attention.cases import Case, Member
-from theory import AttentionScore, EquivariantLocalScore, IdealScore, InnovationScore, PairScore
+from theory import (
+    AttentionScore,
+    ConsensusScore,
+    EquivariantLocalScore,
+    IdealScore,
+    InnovationScore,
+    PairScore,
+)
 
 RECEPTIVE_FIELD = 5
 """Side of the window that ToyCNN's two 3 x 3 convolutions see."""
@@ -63,6 +70,7 @@ def machines(case: Case) -> Machines:
     shared = {rule: AttentionScore(images, RECEPTIVE_FIELD, boundary, attention=rule) for rule in RULES}
     return Machines(images, boundary, local, ideal, shared | {
         "pair": PairScore(images, RECEPTIVE_FIELD, boundary),
+        "consensus": ConsensusScore(images, RECEPTIVE_FIELD, boundary),
         "innovation": InnovationScore(images, RECEPTIVE_FIELD, boundary, draws=INNOVATION_DRAWS),
         "blend": Blend(local, ideal),
     })

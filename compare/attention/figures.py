@@ -18,7 +18,7 @@ from compare.plots import save_figure
 
 NETWORK = {"color": "black", "linewidth": 2.0}
 COLOURS = {"own map": "C5", "uniform": "C0", "identity": "C1", "top1": "C2", "overlap": "C3", "pair": "C4",
-           "innovation": "C6", "blend": "0.5"}
+           "innovation": "C6", "consensus": "#7b3294", "blend": "0.5"}
 
 
 def draw(dataset: xr.Dataset, folder: Path) -> list[Path]:
