@@ -1,6 +1,11 @@
-"""Every Python block of the README and of docs/ runs as it stands; blocks of one page share their names."""
+"""Every Python block of the README and of docs/ runs as it stands; blocks of one page share their names.
 
+Of the shell blocks, every command of ours has the options that it is called with (.ci/run runs the README's own).
+"""
+
+import importlib.util
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -13,6 +18,33 @@ PAGES = [p for p in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 def test_code_blocks_run(page):
     blocks = re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
     exec(compile("\n".join(blocks), page.name, "exec"), {"__name__": "page"})
+
+
+def commands() -> list[tuple[str, str]]:
+    """(page, what follows `python -m`) of each command of ours in a shell block."""
+    found = []
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))):
+        for block in re.findall(r"```sh\n(.*?)```", page.read_text(), re.DOTALL):
+            lines = block.replace("\\\n", " ").splitlines()
+            found += [(page.name, command) for line in lines
+                      for command in re.findall(r" -m ((?:compare|empirical|tests)\..*)", line)]
+    return found
+
+
+@pytest.mark.parametrize("page, command", commands())
+def test_shell_commands_have_their_options(page, command):
+    module, *arguments = shlex.split(command, comments=True)
+    if importlib.util.find_spec(module).submodule_search_locations:
+        module += ".__main__"
+    try:
+        importlib.import_module(module).parser().parse_args(arguments)
+    except SystemExit:
+        pytest.fail(f"{page}: {command} is refused")
+
+
+def test_shell_commands_are_found():
+    assert {"compare.run", "compare.inspect", "compare.novelty", "compare.figures", "empirical.train"} <= {
+        command.split()[0] for _, command in commands()}
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda p: p.name)

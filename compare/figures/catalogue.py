@@ -24,8 +24,8 @@ FIGURES = {figure.name: figure for figure in (
                 machines.data, machines.draw, machines.size),
     PaperFigure("kg3", "ELS mosaics of an all-black and an all-white image, by window side k; below, the share of "
                 "pixels that agree with the majority of their window.", black_white.data, grid.draw, grid.size),
-    PaperFigure("kg4", "Where networks look at each noise level, and the fitted k(t).", locality.data, locality.draw,
-                locality.size),
+    PaperFigure("kg4", "Where networks look at each noise level, each map scaled to its largest value beside "
+                "the centre; and the fitted k(t).", locality.data, locality.draw, locality.size),
     PaperFigure("kg5", "ELS and networks from the same noise; below, Pearson r.", pairs.local_networks, grid.draw,
                 grid.size),
     PaperFigure("kg6", "ELS, networks with attention, and their twins without; below, Pearson r with ELS.",

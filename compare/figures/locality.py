@@ -75,13 +75,21 @@ def _published(source: Source) -> dict[str, np.ndarray]:
     return found
 
 
+def _around_centre(heat: np.ndarray) -> float:
+    """The largest value away from the centre, which has the noise itself to pass on and would outshine all else."""
+    away = np.ones(heat.shape, dtype=bool)
+    away[heat.shape[0] // 2, heat.shape[1] // 2] = False
+    return float(heat[away].max()) or 1.0
+
+
 def draw(figure, dataset: xr.Dataset) -> None:
     upper, lower = figure.subfigures(2, 1, height_ratios=(1.25 * dataset.sizes["network"], 1.9))
     panels = upper.subplots(dataset.sizes["network"], len(dataset.time), squeeze=False)
     for row, name, maps in zip(panels, dataset.network.values, dataset.sensitivity.values):
         for axis, heat in zip(row, maps):
-            axis.imshow(np.sqrt(heat), cmap="magma", vmin=0.0, vmax=1.0)
+            axis.imshow(np.sqrt(heat), cmap="magma", vmin=0.0, vmax=np.sqrt(_around_centre(heat)))
             axis.set(xticks=[], yticks=[])
+            axis.spines[:].set_visible(False)
         row[0].set_ylabel(name, fontsize=5.5)
     for axis, t in zip(panels[0], dataset.time.values):
         axis.set_title(f"t = {t:.1f}")

@@ -38,11 +38,15 @@ def carriers(query: np.ndarray, candidates: np.ndarray, norms: np.ndarray, sigma
     return int(np.searchsorted(held, (1.0 - DROPPED) * held[-1])) + 1
 
 
-def main(argv: list[str] | None = None) -> None:
+def parser() -> argparse.ArgumentParser:
     parse = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parse.add_argument("--images", type=int, nargs="+", default=[6_000, 60_000], help="sizes of the training set")
     parse.add_argument("--queries", type=int, default=40, help="pixels for each t (default: 40)")
-    args = parse.parse_args(argv)
+    return parse
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = parser().parse_args(argv)
     training, held_out = load("fashion-mnist").images, load("fashion-mnist", split="test").images
     print("images      t  sigma  median patches  share of all  mean share")
     for count in args.images:

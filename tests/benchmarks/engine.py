@@ -203,7 +203,7 @@ def memory() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
 
 
-def main() -> None:
+def parser() -> argparse.ArgumentParser:
     parse = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add = parse.add_argument
     add("parts", nargs="*", default=["exact"], help=f"what to measure: {', '.join(PARTS)} (default: exact)")
@@ -217,10 +217,14 @@ def main() -> None:
     add("--threads", type=int, default=None, help="CPU threads, of ours and the baseline (default: all)")
     add("--backend", choices=("numba", "torch"), default="numba", help="our engine (default: numba)")
     add("--device", default="cpu", help="of the torch engine (default: cpu)")
-    options = parse.parse_args()
+    return parse
+
+
+def main() -> None:
+    options = parser().parse_args()
     unknown = set(options.parts) - set(PARTS)
     if unknown:
-        parse.error(f"parts: got {', '.join(sorted(unknown))}, want some of {', '.join(PARTS)}")
+        parser().error(f"parts: got {', '.join(sorted(unknown))}, want some of {', '.join(PARTS)}")
     if options.threads:
         numba.set_num_threads(options.threads)
         torch.set_num_threads(options.threads)
