@@ -154,14 +154,15 @@ def image_evidence(x: np.ndarray, sigma: float, bank: Bank, request: Request, ro
     position = np.full(bank.index.shape, -1, dtype=np.int64)
     position[order] = np.where(present, np.cumsum(present).reshape(present.shape) - 1, -1)
     n, (C, H, W) = int(present.sum()), x.shape
-    result = ImageEvidence(np.empty((n, H, W)), np.empty((n, C, H, W), dtype=np.float32),
-                           np.empty((n if entropy else 0, H, W)), position)
+    peaks, masses, energies = np.empty((n, H, W)), np.empty((n, H, W)), np.empty((n if entropy else 0, H, W))
+    means = np.empty((n, C, H, W), dtype=np.float32)
     query, precision = _padded_queries(x[None], rows, cols), _precision(np.array([sigma]))
     products = _by_products(query, precision, bank, rows, cols, np.float64)
     in_chunks(scan_images, (query[0], bank.blocks, bank.blocks, position), order,
               (_packed(rows, cols), precision[0], products[0], _base(query, precision, products, rows, cols)[0],
-               result.evidence, result.mean, result.entropy), [])
-    return result
+               peaks, masses, means, energies), [])
+    logs = np.log(masses, out=masses)
+    return ImageEvidence(np.add(peaks, logs, out=peaks), means, logs - energies if entropy else energies, position)
 
 
 def softmax_over_images(logits: np.ndarray, images: ImageEvidence) -> Posterior:

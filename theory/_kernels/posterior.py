@@ -14,6 +14,9 @@ from theory._kernels.window import copy_block, pad_block, sweeping, window_norms
 
 LOG2E = 1.4426950408889634
 
+TILE = 16
+"""Images whose sums are written out together, from one image the innermost index to pixel the innermost."""
+
 
 Room = namedtuple("Room", "block values absent norms images buffers")
 """What a scan works in, one block at a time: block (C, U, V, n), padded; values (Cv, Hv, Wv, n); absent (H, W, n),
@@ -140,12 +143,14 @@ def scan_sources(queries, exact, blocks, values, index, order, geometry, precisi
 
 
 @njit(nogil=True, cache=True)
-def scan_images(query, blocks, values, index, order, geometry, precision, products, base, evidence, means, energies):
-    """Log evidence and local mean of each training image, for one query (C, U, V + 1), float64.
+def scan_images(query, blocks, values, index, order, geometry, precision, products, base, peaks, masses, means,
+                energies):
+    """Evidence and local mean of each training image, for one query (C, U, V + 1), float64.
 
-        evidence[s, y, x] = log sum_candidates exp(-d precision),    means[s, c, y, x] = the softmax mean of the values
-        energies[s, y, x] = the entropy of that softmax, nats (or energies is empty)
-    for the s-th image in the order of the blocks; index (M, n) gives s here, -1 for none.
+        exp(peaks[s, y, x]) masses[s, y, x] = sum_candidates exp(-d precision),  means[s, c, y, x] = their softmax mean
+        log masses[s, y, x] - energies[s, y, x] = the entropy of that softmax, nats (or energies is empty)
+    for the s-th image in the order of the blocks; index (M, n) gives s here, -1 for none. Logarithms are left to the
+    caller: numpy takes them sixteen at a time.
     """
     n, (_, Cv, Y, X) = blocks.shape[4], means.shape
     room = _room(query.shape[0], values.shape[1:4], n, geometry, np.float64)
@@ -162,18 +167,20 @@ def scan_images(query, blocks, values, index, order, geometry, precision, produc
         sums.energy[:] = 0.0
         _sweep_images(query, room.block, room.norms if products else room.absent, geometry, X, products,
                       _scales(products, unit), room.buffers, sums)
-        for j in range(n):
-            s = index[m, j]
-            if s < 0:
-                continue
+        for some in range(0, n, TILE):
             for y in range(Y):
                 for x in range(X):
-                    mass = sums.mass[y, x, j]
-                    evidence[s, y, x] = np.log(mass) + (sums.peak[y, x, j] - base[y, x]) * LN2
-                    for c in range(Cv):
-                        means[s, c, y, x] = sums.total[c, y, x, j] / mass
-                    if kept:
-                        energies[s, y, x] = np.log(mass) - sums.energy[y, x, j] / mass
+                    for j in range(some, min(some + TILE, n)):
+                        s = index[m, j]
+                        if s < 0:
+                            continue
+                        masses[s, y, x] = sums.mass[y, x, j]
+                        peaks[s, y, x] = (sums.peak[y, x, j] - base[y, x]) * LN2
+                        inverse = 1.0 / sums.mass[y, x, j]
+                        for c in range(Cv):
+                            means[s, c, y, x] = sums.total[c, y, x, j] * inverse
+                        if kept:
+                            energies[s, y, x] = sums.energy[y, x, j] * inverse
 
 
 @njit
