@@ -18,7 +18,7 @@ from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
-from compare.attention.config import AttentionConfig
+from compare.attention.config import CLOSED_FORMS, AttentionConfig
 from compare.command import Parser, device, run, use_threads
 
 
@@ -30,6 +30,9 @@ def parser() -> Parser:
     add("--samples", type=int, metavar="N", help=f"drawn to the end (default: {default.samples})")
     add("--points", type=int, metavar="N", help=f"training images that are noised (default: {default.points})")
     add("--steps", type=int, metavar="N", help=f"of the machines' sampler (default: {default.steps}; with --quick 10)")
+    add("--closed-forms", nargs="+", metavar="NAME", choices=CLOSED_FORMS,
+        help=f"which are asked (default: all, {', '.join(CLOSED_FORMS)}; innovation costs most)")
+    add("--patch-sizes", type=int, nargs="+", metavar="K", help="candidates for k(t) (default: 1 3 5)")
     add("--seed", type=int, default=0, help="of all noise (default: 0)")
     add("--out", type=Path, metavar="FOLDER", help="run folder (default: runs/attention-HASH)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="of the networks (default: cuda if there is)")
@@ -55,8 +58,9 @@ def _study(args: Namespace, command: str) -> int:
 
     config = AttentionConfig(named(args.networks), seed=args.seed, device=device(args.device))
     config = config.quick() if args.quick else config
-    chosen = {name: getattr(args, name) for name in ("samples", "points", "steps") if getattr(args, name) is not None}
-    config = replace(config, **chosen)
+    chosen = {name: getattr(args, name) for name in ("samples", "points", "steps", "closed_forms", "patch_sizes")}
+    config = replace(config, **{name: tuple(value) if isinstance(value, list) else value
+                                for name, value in chosen.items() if value is not None})
     networks = case(config)
     plan = Plan("attention", config.resolved(stems(config)), "attention.nc",
                 lambda folder, command: attention_study(config, networks, folder, command=command), report,

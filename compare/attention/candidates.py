@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from compare.attention.cases import Case, Member
+from compare.attention.config import CLOSED_FORMS
 from theory import (
     AttentionScore,
     ConsensusScore,
@@ -53,27 +54,30 @@ class Machines(NamedTuple):
     local: EquivariantLocalScore
     ideal: IdealScore
     shared: dict[str, object]
+    own_map: bool
 
     def for_member(self, member: Member) -> dict[str, object]:
         """Every closed form for this network, by name; "own map" attends as the network does."""
-        if member.denoiser.network.attention is None:
+        if member.denoiser.network.attention is None or not self.own_map:
             return self.shared
         own = AttentionScore(self.images, RECEPTIVE_FIELD, self.boundary, attention=member.attention_map)
         return {"own map": own, **self.shared}
 
 
-def machines(case: Case) -> Machines:
+def machines(case: Case, closed_forms: tuple[str, ...] = CLOSED_FORMS) -> Machines:
     """On the networks' training images."""
     images = case.dataset.images
     boundary = case.members[0].denoiser.network.config["padding"]
-    local, ideal = EquivariantLocalScore(images, RECEPTIVE_FIELD, boundary), IdealScore(images)
-    shared = {rule: AttentionScore(images, RECEPTIVE_FIELD, boundary, attention=rule) for rule in RULES}
-    return Machines(images, boundary, local, ideal, shared | {
-        "pair": PairScore(images, RECEPTIVE_FIELD, boundary),
-        "consensus": ConsensusScore(images, RECEPTIVE_FIELD, boundary),
-        "innovation": InnovationScore(images, RECEPTIVE_FIELD, boundary, draws=INNOVATION_DRAWS),
+    given = images, RECEPTIVE_FIELD, boundary
+    local, ideal = EquivariantLocalScore(*given), IdealScore(images)
+    made = {rule: AttentionScore(*given, attention=rule) for rule in RULES} | {
+        "pair": PairScore(*given),
+        "consensus": ConsensusScore(*given),
+        "innovation": InnovationScore(*given, draws=INNOVATION_DRAWS),
         "blend": Blend(local, ideal),
-    })
+    }
+    shared = {name: machine for name, machine in made.items() if name in closed_forms}
+    return Machines(images, boundary, local, ideal, shared, "own map" in closed_forms)
 
 
 def applied(machine, x: np.ndarray, sigma: float, patch_size: int, strength: float) -> np.ndarray:

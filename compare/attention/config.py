@@ -6,6 +6,9 @@ import hashlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+CLOSED_FORMS = ("own map", "uniform", "identity", "top1", "overlap", "pair", "consensus", "innovation", "blend")
+"""Every closed form that can be asked, see `candidates`; "own map" attends as the network does, where it attends."""
+
 
 @dataclass(frozen=True)
 class AttentionConfig:
@@ -17,6 +20,7 @@ class AttentionConfig:
     path_samples: evaluation samples whose trajectories are followed, point by point
     calibration_samples: other samples of `seed`, on whose trajectories k(t) and lambda(t) are fitted
     steps, network_steps: of the machines' sampler, and of the networks'
+    closed_forms: some of CLOSED_FORMS
     patch_sizes, strengths: candidates for k(t) and lambda(t); 0, ELS itself, is the first strength
     """
 
@@ -28,6 +32,7 @@ class AttentionConfig:
     calibration_samples: int = 16
     steps: int = 20
     network_steps: tuple[int, ...] = (20, 150)
+    closed_forms: tuple[str, ...] = CLOSED_FORMS
     patch_sizes: tuple[int, ...] = (1, 3, 5)
     strengths: tuple[float, ...] = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
     device: str = "cpu"
@@ -44,6 +49,12 @@ class AttentionConfig:
             raise ValueError(f"network_steps: got {self.network_steps}, want numbers of at least 1")
         if len(self.strengths) < 2 or self.strengths[0] != 0.0 or min(self.strengths[1:]) <= 0.0:
             raise ValueError(f"strengths: got {self.strengths}, want 0 first, then numbers greater than 0")
+        unknown = set(self.closed_forms) - set(CLOSED_FORMS)
+        if unknown or not set(self.closed_forms) - {"own map"} or len(set(self.closed_forms)) < len(self.closed_forms):
+            raise ValueError(f"closed_forms: got {', '.join(self.closed_forms) or 'none'}, want some of "
+                             f"{', '.join(CLOSED_FORMS)}, each once, and not 'own map' alone")
+        if not self.patch_sizes or any(k < 1 or k % 2 == 0 for k in self.patch_sizes):
+            raise ValueError(f"patch_sizes: got {self.patch_sizes}, want odd numbers of at least 1")
         if self.path_samples > self.samples:
             raise ValueError(f"path_samples: got {self.path_samples} of {self.samples} samples, want at most all")
 

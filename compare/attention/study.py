@@ -33,7 +33,7 @@ def attention_study(config: AttentionConfig, networks: Case, folder: RunFolder, 
     networks: those that config names, from `cases.case`
     folder: where parts that are done are found, and others kept. command: how the user asked for it, for the record.
     """
-    forms = machines(networks)
+    forms = machines(networks, config.closed_forms)
     shape = networks.dataset.images.shape[1:]
     noise = initial_noise(config.seed, evaluation_samples(config.samples), shape)
     fits = {variant: _fits(config, folder, networks, forms, variant) for variant in networks.variants}

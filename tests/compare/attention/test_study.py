@@ -135,3 +135,22 @@ def test_networks_of_other_data_are_refused(stems, tmp_path, capsys):
     other = train(TrainConfig(count=25, width=8, batch=16, steps=2), tmp_path / "other")
     assert command.main(["--networks", *stems, str(other), "--quick", "--out", str(tmp_path / "out")]) == 2
     assert "one training set" in capsys.readouterr().err
+
+
+def test_only_the_closed_forms_asked_for(stems, tmp_path):
+    asked = ["--closed-forms", "own map", "uniform", "--patch-sizes", "3", "--networks", *stems, *OPTIONS]
+    assert command.main([*asked, "--out", str(tmp_path)]) == 0
+    dataset = results.read(tmp_path / "attention.nc")
+    assert dataset.fit.values.tolist() == ["uniform fitted to cnn", "own map fitted to cnn-learned",
+                                           "uniform fitted to cnn-learned"]
+    assert set(dataset.fitted_patch_size.values.ravel()) == {3}
+
+
+@pytest.mark.parametrize("options, named", [
+    ({"closed_forms": ("own map",)}, "closed_forms: got own map, want some of .* not 'own map' alone"),
+    ({"closed_forms": ("else",)}, "closed_forms: got else, want some of own map, "),
+    ({"patch_sizes": (3, 4)}, r"patch_sizes: got \(3, 4\), want odd"),
+])
+def test_wrong_choices_are_named(options, named):
+    with pytest.raises(ValueError, match=named):
+        AttentionConfig(("toy",), **options)
