@@ -7,7 +7,8 @@ project = "patchmosaic"
 author = copyright = "the patchmosaic developers"
 version = release = importlib.metadata.version("patchmosaic")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx_gallery.gen_gallery"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "numpydoc",
+              "sphinx_gallery.gen_gallery"]
 exclude_patterns = ["_build", "examples", "sg_execution_times.rst"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 suppress_warnings = ["toc.not_included"]  # a page may be reached by a link alone
@@ -17,6 +18,7 @@ myst_heading_anchors = 3
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_preserve_defaults = True
 autodoc_typehints = "signature"
+numpydoc_class_members_toctree = False
 
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
@@ -49,5 +51,11 @@ def plain(app, what, name, obj, options, lines):
         lines += ["", "::", "", *(f"    {line}" for line in rest), ""]
 
 
+def unmarked(app, what, name, obj, options, lines):
+    """Without numpydoc's comment that it was here, which breaks paragraphs of one line."""
+    lines[:] = [line for line in lines if line != ".." and "!! processed by numpydoc !!" not in line]
+
+
 def setup(app):
-    app.connect("autodoc-process-docstring", plain)
+    app.connect("autodoc-process-docstring", plain, priority=400)     # before numpydoc, which adds the methods' tables
+    app.connect("autodoc-process-docstring", unmarked, priority=600)

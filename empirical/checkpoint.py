@@ -20,7 +20,7 @@ from torch import nn
 
 from empirical.atomic import replacing
 from empirical.networks import NETWORKS
-from empirical.toy_networks import SHIPPED
+from empirical.toy_networks import CHECKPOINTS, SHIPPED
 
 
 class Checkpoint(NamedTuple):
@@ -32,7 +32,7 @@ class Checkpoint(NamedTuple):
 
 def load(path_or_name, device: str = "cpu") -> Checkpoint:
     """A trained network by path (with or without its suffix) or by the name of a shipped one, as "cnn-learned-0" of the
-    toy networks, or "mnist/resnet".
+    toy networks, "toy-gap/cnn-0" or "mnist/resnet".
 
     ValueError: no such checkpoint, or one that does not fit its record.
     """
@@ -53,11 +53,11 @@ def load(path_or_name, device: str = "cpu") -> Checkpoint:
 def find(path_or_name) -> Path:
     """The path of a checkpoint without its suffix. ValueError if either of its two files is missing."""
     name = str(path_or_name).removesuffix(".safetensors").removesuffix(".json")
-    for stem in (Path(name), SHIPPED / name, SHIPPED.parent / name):
+    for stem in (Path(name), SHIPPED / name, CHECKPOINTS / name):
         if all(stem.with_name(stem.name + suffix).is_file() for suffix in (".safetensors", ".json")):
             return stem
     known = sorted(path.stem if path.parent == SHIPPED else f"{path.parent.name}/{path.stem}"
-                   for path in SHIPPED.parent.glob("*/*.safetensors"))
+                   for path in CHECKPOINTS.glob("*/*.safetensors"))
     raise ValueError(f"checkpoint: found no {name}.safetensors and .json, want a path or one of: {', '.join(known)}")
 
 

@@ -26,7 +26,7 @@ def parser() -> Parser:
     parse, default = Parser("compare.attention", __doc__), AttentionConfig(("toy",))
     add = parse.add_argument
     add("--networks", nargs="+", default=["toy"], metavar="NAME",
-        help="toy, toy-apart: shipped sets; or checkpoints, trained on one training set (default: toy)")
+        help="toy, toy-gap: shipped sets; or checkpoints, trained on one training set (default: toy)")
     add("--samples", type=int, metavar="N", help=f"drawn to the end (default: {default.samples})")
     add("--points", type=int, metavar="N", help=f"training images that are noised (default: {default.points})")
     add("--steps", type=int, metavar="N", help=f"of the machines' sampler (default: {default.steps}; with --quick 10)")

@@ -1,18 +1,19 @@
 import json
 import os
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import binomtest
 
 from empirical import checkpoint
 from empirical.config import TrainConfig
-from empirical.datasets import load
 from empirical.final_samples import judge
 from empirical.networks import ResNet, ToyCNN, UNet
-from empirical.toy_networks import SEEDS, VARIANTS, recipe, shipped
+from empirical.toy_networks import CHECKPOINTS, MEMBERS, VARIANTS, recipe, shipped
 
-EVERY = [(name, seed) for name in VARIANTS for seed in SEEDS]
+EVERY = [(collection, name, seed) for collection, names in MEMBERS.items() for name, seeds in names.items()
+         for seed in seeds]
 
 
 def test_what_is_saved_is_loaded(tmp_path):
@@ -70,30 +71,45 @@ def test_missing_and_mismatched(tmp_path):
         checkpoint.load(tmp_path / "net")
 
 
-@pytest.mark.parametrize("name, seed", EVERY)
-def test_shipped_checkpoints_are_of_the_recipe(name, seed):
-    network, metadata = checkpoint.load(f"{name}-{seed}")
-    assert checkpoint.find(f"{name}-{seed}") == shipped(name, seed)
-    assert TrainConfig.from_json(metadata["config"]) == recipe(name, seed)
-    assert metadata["data_fingerprint"] == load("toy").fingerprint
-    assert metadata["step"] == recipe(name, seed).steps
+@pytest.mark.parametrize("collection, name, seed", EVERY)
+def test_shipped_checkpoints_are_of_the_recipe(collection, name, seed):
+    network, metadata = checkpoint.load(f"{collection}/{name}-{seed}")
+    assert checkpoint.find(f"{collection}/{name}-{seed}") == shipped(name, seed, collection)
+    config = recipe(name, seed, collection)
+    assert TrainConfig.from_json(metadata["config"]) == config
+    assert metadata["data_fingerprint"] == config.load().fingerprint
+    assert metadata["step"] == config.steps
     assert network.config["attention"] == VARIANTS[name]
     attention = VARIANTS[name] or "none"
     assert metadata["command"].startswith(f"python -m empirical.train --attention {attention} --seed {seed} ")
 
 
-def test_shipped_checkpoints_are_small():
-    files = list(checkpoint.SHIPPED.iterdir())
-    assert sorted(p.name for p in files) == sorted(f"{n}-{s}.{e}" for n, s in EVERY for e in ("json", "safetensors"))
-    assert sum(p.stat().st_size for p in files) < 9e6
+def test_the_default_collection_goes_without_its_name():
+    assert checkpoint.find("cnn-learned-1") == shipped("cnn-learned", 1) == checkpoint.find("toy/cnn-learned-1")
 
 
-@pytest.mark.parametrize("name, seed", EVERY)
-def test_shipped_networks_draw_as_their_record_says(name, seed):
+@pytest.mark.parametrize("collection", MEMBERS)
+def test_shipped_checkpoints_are_small(collection):
+    files = sorted((CHECKPOINTS / collection).iterdir())
+    want = [shipped(name, seed, folder) for folder, name, seed in EVERY if folder == collection]
+    assert files == sorted(stem.with_name(f"{stem.name}.{end}") for stem in want for end in ("json", "safetensors"))
+    assert sum(file.stat().st_size for file in files) < 9e6
+
+
+def test_a_window_of_the_gap_collection_sees_its_own_pair_only():
+    layout = recipe("cnn", collection="toy-gap").layout
+    cells = layout.corners.astype(int)
+    reach = abs(cells[:, None, :, None] - cells[None, :, None, :]).max(-1)  # (pair, pair, side, side), Chebyshev
+    own = np.eye(layout.pairs, dtype=bool)
+    assert reach[own].max() <= 2 < reach[~own].min()
+
+
+@pytest.mark.parametrize("collection, name, seed", EVERY)
+def test_shipped_networks_draw_as_their_record_says(collection, name, seed):
     """Fresh samples: the stated share lies in the 99.9 % interval around theirs."""
-    network, metadata = checkpoint.load(shipped(name, seed))
+    network, metadata = checkpoint.load(shipped(name, seed, collection))
     stated = next(row for row in metadata["samples"] if row["steps"] == 20)
-    fresh = judge(network, load("toy"), steps=20, n=256, seed=1)
+    fresh = judge(network, recipe(name, seed, collection).load(), steps=20, n=256, seed=1)
     for what in ("consistent", "clean"):
         interval = binomtest(fresh[what], fresh["n"]).proportion_ci(0.999)
         assert interval.low <= stated[what] / stated["n"] <= interval.high, what
@@ -104,8 +120,12 @@ def test_unknown_networks():
         shipped("unet")
     with pytest.raises(ValueError, match="^seed: got 7, shipped are 0, 1, 2"):
         shipped("cnn", 7)
+    with pytest.raises(ValueError, match="^name: got 'cnn-top1', shipped in toy-gap are cnn, cnn-learned"):
+        shipped("cnn-top1", collection="toy-gap")
+    with pytest.raises(ValueError, match="^collection: got 'mnist', want one of: toy, toy-gap"):
+        recipe("cnn", collection="mnist")
 
 
 def test_records_are_json():
-    for path in checkpoint.SHIPPED.glob("*.json"):
+    for path in CHECKPOINTS.glob("toy*/*.json"):
         assert set(json.loads(path.read_text())) >= {"network", "config", "schedule", "prediction", "samples", "losses"}

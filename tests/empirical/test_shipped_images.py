@@ -10,11 +10,11 @@ from empirical import checkpoint
 from empirical.datasets.idx import DEBIAN
 from empirical.image_config import ImageTrainConfig
 from empirical.networks.prediction import error_scale
+from empirical.toy_networks import CHECKPOINTS, MEMBERS
 from empirical.training import training_batch
 
-FOLDERS = checkpoint.SHIPPED.parent
-SHIPPED = sorted(f"{path.parent.name}/{path.stem}" for path in FOLDERS.glob("*/*.safetensors")
-                 if path.parent != checkpoint.SHIPPED)
+SHIPPED = sorted(f"{path.parent.name}/{path.stem}" for path in CHECKPOINTS.glob("*/*.safetensors")
+                 if path.parent.name not in MEMBERS)
 debian = pytest.mark.skipif(not Path(DEBIAN).is_dir(), reason="Debian's dataset-fashion-mnist is not installed")
 
 
@@ -30,7 +30,7 @@ def test_it_is_the_small_recipe(name):
     assert config == ImageTrainConfig.preset("small", dataset=config.dataset, network=config.network, **chosen)
     assert record["step"] == config.steps and record["architecture"] == config.network
     assert record["command"].startswith("python -m empirical.train ")
-    assert (FOLDERS / f"{name}.safetensors").stat().st_size < 10e6
+    assert (CHECKPOINTS / f"{name}.safetensors").stat().st_size < 10e6
     phi, t = torch.zeros(1, network.config["channels"], 32, 32), torch.ones(1)
     labels = torch.zeros(1, dtype=torch.long) if network.config["classes"] else None
     assert network(phi, t, labels).shape == phi.shape
