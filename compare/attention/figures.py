@@ -18,7 +18,10 @@ from compare.plots import save_figure
 
 NETWORK = {"color": "black", "linewidth": 2.0}
 COLOURS = {"own map": "C5", "uniform": "C0", "identity": "C1", "top1": "C2", "overlap": "C3", "pair": "C4",
-           "innovation": "C6", "consensus": "#7b3294", "blend": "0.5"}
+           "innovation": "#8c564b", "consensus": "#7b3294", "blend": "0.5"}
+
+SLOPE_FROM = 0.05
+"""The explained share from which a slope is drawn: below, it is the slope of noise."""
 
 
 def draw(dataset: xr.Dataset, folder: Path) -> list[Path]:
@@ -62,14 +65,16 @@ def _residual(figure: Figure, dataset: xr.Dataset) -> None:
         energy = own.products_of(dataset, variant, names[0]).yy.mean(axis=-1)
         column[0].plot(t, np.sqrt(energy), color="0.4")
         for name in names:
-            column[1].plot(t, own.by_step(dataset, variant, name, residual.explained), label=name, **style(name))
-            column[2].plot(t, own.by_step(dataset, variant, name, residual.slope), **style(name))
+            explained = own.by_step(dataset, variant, name, residual.explained)
+            column[1].plot(t, explained, label=name, **style(name))
+            slope = own.by_step(dataset, variant, name, residual.slope)
+            column[2].plot(t, np.where(explained < SLOPE_FROM, np.nan, slope), **style(name))
         column[2].axhline(1.0, color="0.7", linewidth=0.6, zorder=0)
         column[2].set_ylim(-0.5, 2.0)
         column[1].set_ylim(0.0, 1.0)
         column[0].set_title(variant)
         column[2].set(xlabel="t (1 = most noise)", xlim=(0.0, 1.0))
-    for axes, label in zip(rows[:, 0], ("|network - ELS|, eps", "explained", "slope")):
+    for axes, label in zip(rows[:, 0], ("|network - ELS|, eps", "explained", f"slope, if {SLOPE_FROM:.0%} explained")):
         axes.set_ylabel(label)
     _legend(figure, rows[1])
 
@@ -93,8 +98,8 @@ def _ends(figure: Figure, dataset: xr.Dataset) -> None:
         if len(summary.networks_of(dataset, variant, steps)) > 1:
             ceiling = summary.seed_ceiling(dataset, "r2", variant, steps)
             axes.axhspan(ceiling.low, ceiling.high, color="0.6", alpha=0.25, linewidth=0, label=ANOTHER_SEED)
-        axes.set(title=f"{variant}, {steps} steps", xlabel="share of consistent samples", xlim=(0.0, 1.0),
-                 ylim=(0.0, 1.0))
+        axes.set(title=f"{variant}, {steps} steps", xlabel="share of consistent samples", xlim=(-0.03, 1.04),
+                 ylim=(0.3, 1.02))
     panels[0].set_ylabel("median r2 with the network")
     _legend(figure, panels)
 
