@@ -19,6 +19,9 @@ autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_preserve_defaults = True
 autodoc_typehints = "signature"
 numpydoc_class_members_toctree = False
+NETWORKS = ["toy_cnn.ToyCNN", "resnet.ResNet", "unet.UNet", "attention.IdentityAttention", "attention.TopOneAttention",
+            "attention.LearnedAttention", "attention.SelfAttention"]
+numpydoc_show_inherited_class_members = {f"empirical.networks.{name}": False for name in NETWORKS}  # torch's, a hundred
 
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
