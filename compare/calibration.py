@@ -58,8 +58,8 @@ def trajectory(network, phi_1: np.ndarray, schedule: Schedule, steps: int, label
 def calibrate_patch_size(machine, path: Trajectory, candidates: Sequence[int], labels=None) -> Calibration:
     """k(t) by cosine: at each step the odd window size whose machine agrees best with the network.
 
-    machine: anything with denoise(x, sigma, patch_size=k). path: `trajectory` of the network, from calibration seeds.
-    candidates: odd window sizes. labels: None, or one a seed.
+    machine: anything with denoise_scales(x, sigma, patch_sizes). candidates: odd window sizes.
+    path: `trajectory` of the network, from calibration seeds. labels: None, or one a seed.
     """
     losses = [cosine_distance(path, i, at_patch_sizes(machine, *path.query(i), _some(candidates), labels))
               for i in range(len(path.t))]
@@ -82,7 +82,7 @@ def calibrate_strength(machine, path: Trajectory, candidates: Sequence[float], p
 
 def at_patch_sizes(machine, x: np.ndarray, sigma: float, patch_sizes: Sequence[int], labels=None) -> np.ndarray:
     """The machine's posterior means for x (B, C, H, W) at each window size, (K, B, C, H, W)."""
-    return np.stack([machine.denoise(x, sigma, patch_size=int(k), **_given(labels)) for k in patch_sizes])
+    return np.stack(machine.denoise_scales(x, sigma, [int(k) for k in patch_sizes], **_given(labels)))
 
 
 def at_strengths(machine, x: np.ndarray, sigma: float, strengths: Sequence[float], patch_size: int,

@@ -10,6 +10,7 @@ their number. Small calls are float64 throughout; large ones compare windows in 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -18,13 +19,14 @@ from numpy.lib.stride_tricks import sliding_window_view
 from theory._kernels.cache import drop_stale
 from theory._kernels.numerics import CHUNKS, FLOAT64_PAIRS, LIST_CHUNKS, PRODUCT_ERROR
 from theory._kernels.posterior import LOG2E, scan, scan_images, scan_offsets, scan_sources
+from theory._kernels.scales import scan_scales
 from theory._kernels.softmax import LN2, merge_states
 from theory.bank import Bank
 from theory.chunks import in_chunks
 from theory.geometry import Axis
 from theory.request import Request
 
-drop_stale([*scan.values(), *scan_sources.values(), scan_images, scan_offsets, merge_states])
+drop_stale([*scan.values(), *scan_sources.values(), *scan_scales.values(), scan_images, scan_offsets, merge_states])
 
 QUERIES_AT_ONCE = 16
 """Queries that share each training block while it is in cache."""
@@ -135,6 +137,33 @@ def posterior(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: Request, ro
         sums.append(_merge_stacked(chunks))
         nearest.append(lists.merged())
     return concatenated(sums), concatenated(nearest)
+
+
+def posterior_scales(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: Request,
+                     axes: Sequence[tuple[Axis, Axis]]) -> list[Posterior]:
+    """`posterior` of the training pixels for each of `axes`, windows of one machine, the smallest first.
+
+    In one pass where a pixel's only candidates are those at its own place. Where there are others, what windows could
+    share, their column sums, cost less than the cache that the rows of all of them would take. docs/speed.md
+    """
+    if any(axis.asks[0] < axis.asks[1] for pair in axes for axis in pair):
+        return [posterior(x, sigma, bank, request, *pair)[0] for pair in axes]
+    rows, cols = axes[-1]
+    state, pairs = (len(axes), rows.outputs, cols.outputs), len(request.order) * bank.lanes * x[:, 0].size
+    dtype = np.float32 if pairs > FLOAT64_PAIRS and not request.double else np.float64
+    sizes = *(np.array([axis.size for axis in along]) for along in zip(*axes)), rows.index, cols.index
+    sums = []
+    for batch in np.array_split(np.arange(len(x)), -(-len(x) // QUERIES_AT_ONCE)):
+        queries, precision = _padded_queries(x[batch], rows, cols), _precision(sigma[batch])
+        peak, mass = np.full((CHUNKS, len(batch), *state), -np.inf), np.zeros((CHUNKS, len(batch), *state))
+        total = np.zeros((CHUNKS, len(batch), len(axes), x.shape[1], *state[1:]))
+        before = queries.astype(dtype, order="C"), queries, bank.blocks, bank.index
+        in_chunks(scan_scales[np.dtype(dtype)], before, request.order, (sizes, precision, request.negligible),
+                  (peak, mass, total))
+        no_energy = np.empty((CHUNKS, len(batch), 0, *state[1:]))
+        sums.append([_merge_stacked(Posterior(LN2 * peak[:, :, s], mass[:, :, s], total[:, :, s], no_energy))
+                     for s in range(len(axes))])
+    return [concatenated(of_size) for of_size in zip(*sums)]
 
 
 @dataclass(frozen=True)

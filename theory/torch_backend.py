@@ -12,7 +12,7 @@ window sums would move. Where even float64 products cancel, as sigma -> 0, windo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache, reduce
@@ -72,6 +72,11 @@ class TorchBackend:
                     result[chosen[:, None, None, None], channels, region.outputs()] = own.cpu().numpy()
         peak, sums = LN2 * peak.reshape(B, *outputs), sums.reshape(B, Cv + 1, *outputs)
         return Posterior(peak, sums[:, Cv], sums[:, :Cv], np.empty((B, 0, *outputs))), Nearest.empty((B, *outputs), 0)
+
+    def posterior_scales(self, x: np.ndarray, sigma: np.ndarray, bank: Bank, request: Request,
+                         axes: Sequence[tuple[Axis, Axis]]) -> list[Posterior]:
+        """`posterior` for each of `axes`, one after the other: matrix products of windows have nothing to share."""
+        return [self.posterior(x, sigma, bank, request, *pair)[0] for pair in axes]
 
     def image_evidence(self, x: np.ndarray, sigma: float, bank: Bank, request: Request, rows: Axis,
                        cols: Axis) -> ImageEvidence:

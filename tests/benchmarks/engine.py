@@ -7,6 +7,7 @@ growth       the same work on 1k, 4k, 16k, ... images: time an image, which shou
 sample       a whole 20-step DDIM sample with the published scales of the Fashion-MNIST ResNet, and its peak memory
 low-noise    the same query at k = 3 on N / 10 and N images, exact and with a tolerance
 attribution  attribute(top=8) against denoise, k = 5
+scales       denoise_scales of the local score against a call for each window
 machines     the ideal, local and equivariant scores: time a query, and bytes read against the memory's speed
 
 The baseline is the published code where --published names a checkout of Kambm/convolutional_diffusion, else
@@ -29,7 +30,7 @@ from empirical import datasets
 from tests.benchmarks import conv2d_baseline, published
 from theory import CosineSchedule, EquivariantLocalScore, EquivariantScore, IdealScore, LocalScore, ddim
 
-PARTS = ("exact", "growth", "sample", "low-noise", "attribution", "machines")
+PARTS = ("exact", "growth", "sample", "low-noise", "attribution", "scales", "machines")
 LEVELS = {3: 0.157, 5: 0.33, 7: 0.53, 9: 0.79, 11: 1.0, 15: 3.0}
 """Window -> sigma at which calibration uses it, about."""
 
@@ -183,6 +184,20 @@ def attribution(images, held_out, options):
         print(f"| {sigma} | {plain:.3f} | {named:.3f} | {named / plain:.2f} |", flush=True)
 
 
+def scales(images, held_out, options):
+    sizes = sorted(set(SCALES))
+    machine = LocalScore(images, 3)
+    print(f"\nlocal score, {len(images):,} images, windows {', '.join(map(str, sizes))}")
+    print("| sigma | one call a window, s | at once, s | ratio | difference |\n" + 5 * "|---" + "|")
+    for sigma in (0.157, 1.0, 3.0):
+        x = query(held_out, sigma)
+        one_by_one = lambda: [machine.denoise(x, sigma, patch_size=k, backend=options.engine) for k in sizes]
+        at_once = lambda: machine.denoise_scales(x, sigma, sizes, backend=options.engine)
+        off = max(np.abs(a - b).max() for a, b in zip(one_by_one(), at_once()))
+        apart, together = best_of(one_by_one, options.repeat), best_of(at_once, options.repeat)
+        print(f"| {sigma} | {apart:.2f} | {together:.2f} | {apart / together:.2f} x | {off:.0e} |", flush=True)
+
+
 def machines(images, held_out, options):
     speed = memory_speed()
     print(f"\nmemory: {speed / 1e9:.1f} GB/s\n| machine | B | seconds | images read once, of the memory's speed |")
@@ -236,7 +251,7 @@ def main() -> None:
     everything = datasets.load(options.data, data_dir=options.data_dir).images
     held_out, images = everything[-1:], np.ascontiguousarray(everything[:-1][: options.images or None])
     work = {"exact": exact, "growth": growth, "sample": sample, "low-noise": low_noise, "attribution": attribution,
-            "machines": machines}
+            "scales": scales, "machines": machines}
     for part in options.parts:
         work[part](images, held_out, options)
 

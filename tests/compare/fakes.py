@@ -20,6 +20,9 @@ class Blur:
         blurred = sum(np.roll(x, (dy, dx), axis=(-2, -1)) for dy in range(-r, r + 1) for dx in range(-r, r + 1)) / k**2
         return (1.0 - strength) * blurred + strength * x.mean((-2, -1), keepdims=True)
 
+    def denoise_scales(self, x, sigma, patch_sizes, labels=None):
+        return [self.denoise(x, sigma, k, labels) for k in patch_sizes]
+
     def denoise_strengths(self, x, sigma, strengths, patch_size=None, labels=None):
         return [self.denoise(x, sigma, patch_size, labels, strength) for strength in strengths]
 

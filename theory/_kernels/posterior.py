@@ -1,89 +1,19 @@
 """Scans of a part of the training set, every block against every query. They release the GIL: a thread takes a part."""
 
-from collections import namedtuple
-
 import numpy as np
 from numba import njit
 
 from theory._kernels.cache import by_dtype
 from theory._kernels.nearest import Lists, collect, measure
-from theory._kernels.numerics import FLOAT32_LOGIT
-from theory._kernels.softmax import LN2, ImageSums, Named, Sums, absorb, absorb_by_image, absorb_named, close_block
-from theory._kernels.vector import aligned, at, item, lanes, larger, largest, load, lowest, pointer, store
-from theory._kernels.window import copy_block, pad_block, sweeping, window_norms
+from theory._kernels.room import far_below, fill, logit_scales, make_buffers, make_room, sums_of
+from theory._kernels.softmax import LN2, ImageSums, Named, absorb, absorb_by_image, absorb_named, close_block
+from theory._kernels.vector import at, item, lanes, larger, largest, load, lowest, pointer, store
+from theory._kernels.window import sweeping
 
 LOG2E = 1.4426950408889634
 
 TILE = 16
 """Images whose sums are written out together, from one image the innermost index to pixel the innermost."""
-
-
-Room = namedtuple("Room", "block values absent norms images buffers")
-"""What a scan works in, one block at a time: block (C, U, V, n), padded; values (Cv, Hv, Wv, n); absent (H, W, n),
-infinite for a lane without an image, else 0; norms (H, W, n), |window of the candidate|^2, infinite there too;
-images (n,), -1 there; buffers: the rows of `window.sweeping`."""
-
-
-@njit
-def _cube(C, U, V, n, dtype):
-    return aligned(C * U * V * n, dtype).reshape((C, U, V, n))
-
-
-@njit
-def _room(C, value_shape, n, geometry, dtype):
-    kh, kw, rows, cols, _, runs = geometry
-    length = 0  # of a row of candidates; no longer than it need be: the buffers should stay in the first cache
-    for k in range(runs.shape[0]):
-        length = max(length, (runs[k, 3] - runs[k, 2]) * n)
-    buffers = aligned(2 * kh * length, dtype).reshape((2, kh, length)), aligned(3 * length, dtype).reshape((3, length))
-    per_candidate = _cube(2, rows.size - kh + 1, cols.size - kw + 1, n, dtype)
-    Cv, H, W = value_shape
-    block, values = _cube(C, rows.size, cols.size, n, dtype), _cube(Cv, H, W, n, dtype)
-    return Room(block, values, per_candidate[0], per_candidate[1], np.empty(n, np.int64), buffers)
-
-
-@njit
-def _fill(room, block, values, index, left_out, geometry, products):
-    """Take in a block; False if it holds no image. norms are only made for products."""
-    some = False
-    for j in range(room.images.size):
-        present = index[j] >= 0 and index[j] != left_out
-        room.images[j] = index[j] if present else -1
-        some = some or present
-        for a in range(room.absent.shape[0]):
-            for b in range(room.absent.shape[1]):
-                room.absent[a, b, j] = 0.0 if present else np.inf
-    if not some:
-        return False
-    pad_block(block, geometry[2], geometry[3], room.block)
-    copy_block(values, room.values)
-    if products:
-        window_norms(room.block, geometry[0], geometry[1], room.norms)
-        for a in range(room.absent.shape[0]):
-            for b in range(room.absent.shape[1]):
-                for j in range(room.images.size):
-                    room.norms[a, b, j] += room.absent[a, b, j]
-    return True
-
-
-@njit
-def _scales(products, unit):
-    """(scale, norm_scale) of the logits: unit (2 <q, t> - |t|^2), or -unit |q - t|^2; powers of two."""
-    return (2.0 * unit, unit) if products else (-unit, unit)
-
-
-@njit
-def _far(products, itemsize):
-    """The peak below which candidates are measured again in float64."""
-    return -np.inf if products or itemsize == 8 else -FLOAT32_LOGIT
-
-
-@njit
-def _sums(peak, mass, total, values, negligible, far, measure):
-    Cv, Y, X = total.shape
-    channels = Cv, Y * X, values.shape[1] * values.shape[2] * values.shape[3]
-    return Sums(pointer(peak), pointer(mass), pointer(total), pointer(values), channels, negligible, far, measure)
-
 
 _sweep_sums, _sweep_named, _sweep_images = sweeping(absorb), sweeping(absorb_named), sweeping(absorb_by_image)
 
@@ -103,17 +33,19 @@ def scan(queries, exact, blocks, values, index, order, geometry, precision, prod
     peaks, masses (B, Y, X), totals (B, Cv, Y, X): empty states on entry; peaks are left in powers of two, and short of
     `base` where windows were compared by products
     """
-    room = _room(queries.shape[1], values.shape[1:4], blocks.shape[4], geometry, queries.dtype)
+    n = blocks.shape[4]
+    room = make_room(queries.shape[1], values.shape[1:4], n, geometry, queries.dtype)
+    buffers = make_buffers(n, geometry, queries.dtype)
     size, X = (geometry[0], geometry[1]), peaks.shape[2]
     for m in order:
-        if not _fill(room, blocks[m], values[m], index[m], left_out, geometry, products.any()):
+        if not fill(room, blocks[m], values[m], index[m], left_out, geometry, products.any()):
             continue
         for b in range(queries.shape[0]):
-            unit, far = precision[b] * LOG2E, _far(products[b], queries.itemsize)
-            sums = _sums(peaks[b], masses[b], totals[b], room.values, negligible, far,
-                         measure(exact[b], room.block, size, unit))
+            unit, far = precision[b] * LOG2E, far_below(products[b], queries.itemsize)
+            sums = sums_of(peaks[b], masses[b], totals[b], room.values, negligible, far,
+                           measure(exact[b], room.block, size, unit))
             _sweep_sums(queries[b], room.block, room.norms if products[b] else room.absent, geometry, X, products[b],
-                        _scales(products[b], unit), room.buffers, sums)
+                        logit_scales(products[b], unit), buffers, sums)
 
 
 @by_dtype
@@ -124,21 +56,22 @@ def scan_sources(queries, exact, blocks, values, index, order, geometry, precisi
     base (B, Y, X): logit = base - unit distance, as `scan` leaves the logits.
     """
     n, (B, Y, X) = blocks.shape[4], peaks.shape
-    room = _room(queries.shape[1], values.shape[1:4], n, geometry, queries.dtype)
+    room = make_room(queries.shape[1], values.shape[1:4], n, geometry, queries.dtype)
+    buffers = make_buffers(n, geometry, queries.dtype)
     size = geometry[0], geometry[1]
     image_mass, offset = np.zeros((Y, X, n), queries.dtype), np.zeros((Y, X, n))
     done, limit = np.zeros((B, Y, X)), np.full((B, Y, X), -np.inf)
     for m in order:
-        if not _fill(room, blocks[m], values[m], index[m], left_out, geometry, products.any()):
+        if not fill(room, blocks[m], values[m], index[m], left_out, geometry, products.any()):
             continue
         for b in range(B):
-            unit, far = precision[b] * LOG2E, _far(products[b], queries.itemsize)
+            unit, far = precision[b] * LOG2E, far_below(products[b], queries.itemsize)
             measured = measure(exact[b], room.block, size, unit)
-            sums = _sums(peaks[b], masses[b], totals[b], room.values, negligible, far, measured)
+            sums = sums_of(peaks[b], masses[b], totals[b], room.values, negligible, far, measured)
             lists = Lists(keys[b], sources[b], room.images, offset, pointer(limit[b]), base[b], measured)
             named = Named(sums, lists, pointer(energies[b]), pointer(image_mass), pointer(done[b]), n)
             _sweep_named(queries[b], room.block, room.norms if products[b] else room.absent, geometry, X, products[b],
-                         _scales(products[b], unit), room.buffers, named)
+                         logit_scales(products[b], unit), buffers, named)
             close_block(named, Y * X)
 
 
@@ -153,20 +86,21 @@ def scan_images(query, blocks, values, index, order, geometry, precision, produc
     caller: numpy takes them sixteen at a time.
     """
     n, (_, Cv, Y, X) = blocks.shape[4], means.shape
-    room = _room(query.shape[0], values.shape[1:4], n, geometry, np.float64)
+    room = make_room(query.shape[0], values.shape[1:4], n, geometry, np.float64)
+    buffers = make_buffers(n, geometry, np.float64)
     kept = Y if energies.shape[0] > 0 else 0
     sums = ImageSums(np.empty((Y, X, n)), np.empty((Y, X, n)), np.empty((Cv, Y, X, n)), np.empty((kept, X, n)),
                      room.values)
     unit = precision * LOG2E
     for m in order:
-        if not _fill(room, blocks[m], values[m], index[m], -1, geometry, products):
+        if not fill(room, blocks[m], values[m], index[m], -1, geometry, products):
             continue
         sums.peak[:] = -np.inf
         sums.mass[:] = 0.0
         sums.total[:] = 0.0
         sums.energy[:] = 0.0
         _sweep_images(query, room.block, room.norms if products else room.absent, geometry, X, products,
-                      _scales(products, unit), room.buffers, sums)
+                      logit_scales(products, unit), buffers, sums)
         for some in range(0, n, TILE):
             for y in range(Y):
                 for x in range(X):
@@ -207,7 +141,8 @@ def scan_offsets(query, blocks, index, position, order, geometry, offsets, keys,
     keys (Y, X, K), sources (Y, X, K, 3): as in `scan_sources`; index (M, n): image of a lane.
     """
     n, (Y, X, _) = blocks.shape[4], keys.shape
-    room = _room(query.shape[0], blocks.shape[1:4], n, geometry, np.float64)
+    room = make_room(query.shape[0], blocks.shape[1:4], n, geometry, np.float64)
+    buffers = make_buffers(n, geometry, np.float64)
     present, offset = np.empty(n, np.int64), np.zeros((Y, X, n))
     limit, base = np.full((Y, X), -np.inf), np.zeros((Y, X))
     for m in order:
@@ -218,8 +153,8 @@ def scan_offsets(query, blocks, index, position, order, geometry, offsets, keys,
                 for y in range(Y):
                     for x in range(X):
                         offset[y, x, j] = offsets[s, y, x]
-        if not _fill(room, blocks[m], blocks[m], present, -1, geometry, False):
+        if not fill(room, blocks[m], blocks[m], present, -1, geometry, False):
             continue
         measured = measure(query, room.block, (geometry[0], geometry[1]), 1.0)
         lists = Lists(keys, sources, room.images, offset, pointer(limit), base, measured)
-        _sweep_offsets(query, room.block, room.absent, geometry, X, False, _scales(False, 1.0), room.buffers, lists)
+        _sweep_offsets(query, room.block, room.absent, geometry, X, False, logit_scales(False, 1.0), buffers, lists)

@@ -96,7 +96,7 @@ def _column_sums(term):
             store(second, j, b0)
             j += step
 
-    return njit(renamed(sums, f"sums_of{term.__name__}"))
+    return njit(renamed(sums, f"sums_of_{term.__name__}"))
 
 
 @njit
@@ -108,17 +108,17 @@ def _store4(out, step, v0, v1, v2, v3):
 
 
 @njit
-def _product(x, v, a):
+def product(x, v, a):
     return fma(x, v, a)
 
 
 @njit
-def _square(x, v, a):
+def square(x, v, a):
     d = x - v
     return fma(d, d, a)
 
 
-_products, _squares = _column_sums(_product), _column_sums(_square)
+_products, _squares = _column_sums(product), _column_sums(square)
 
 
 @njit
@@ -151,7 +151,7 @@ def _logits(a, b, c, terms, norms, scales, L, out):
 
 
 @njit(forceinline=True)
-def _row_logits(step, kh, band, length, prefix, norms, scales, L, out):
+def row_logits(step, kh, band, length, prefix, norms, scales, L, out):
     """Take in the step-th row of a displacement, its column sums at band[step % kh]; when kh rows are there, put the
     logits of a row of candidates into `out` and return (True, the largest).
 
@@ -218,7 +218,7 @@ def sweeping(consume):
                     a = u - kh + 1
                     for h in range(outputs):
                         candidate = (a + dy) * next_norm + first * n
-                        ready, top = _row_logits(step, kh, bands[h], length, prefixes[h], at(norm, candidate), scales,
+                        ready, top = row_logits(step, kh, bands[h], length, prefixes[h], at(norm, candidate), scales,
                                                  L, out)
                         if ready:
                             consume(state, out, top, L, (a, b + h, a + dy, first), a * width + b + h, candidate)
