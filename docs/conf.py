@@ -3,6 +3,10 @@
 import importlib.metadata
 import re
 
+import torch
+
+import empirical.networks  # noqa: F401 -- so that torch knows ours
+
 project = "patchmosaic"
 author = copyright = "the patchmosaic developers"
 version = release = importlib.metadata.version("patchmosaic")
@@ -19,9 +23,8 @@ autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_preserve_defaults = True
 autodoc_typehints = "signature"
 numpydoc_class_members_toctree = False
-NETWORKS = ["toy_cnn.ToyCNN", "resnet.ResNet", "unet.UNet", "attention.IdentityAttention", "attention.TopOneAttention",
-            "attention.LearnedAttention", "attention.SelfAttention"]
-numpydoc_show_inherited_class_members = {f"empirical.networks.{name}": False for name in NETWORKS}  # torch's, a hundred
+numpydoc_show_inherited_class_members = {  # of a network not the hundred of torch
+    f"{network.__module__}.{network.__qualname__}": False for network in torch.nn.Module.__subclasses__()}
 
 sphinx_gallery_conf = {
     "examples_dirs": "examples",

@@ -59,6 +59,13 @@ def odd_patch_size(patch_size) -> int:
     return int(patch_size)
 
 
+def patch_sizes(sizes) -> list[int]:
+    """patch_sizes: one or several of odd_patch_size."""
+    if len(sizes) == 0:
+        raise ValueError("patch_sizes: got none, want at least one")
+    return [odd_patch_size(k) for k in sizes]
+
+
 def choice(name: str, value, allowed: tuple[str, ...]) -> str:
     """value: one of the allowed words."""
     if value not in allowed:

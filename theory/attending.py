@@ -83,10 +83,6 @@ class AttendingMachine(EquivariantLocalScore):
             results[:, chosen] = self._by_strength(queries[chosen], sigma[chosen], self._request(order, x, None), **own)
         return [arguments.like(result, x) for result in results]
 
-    def denoise_scales(self, x, sigma, patch_sizes, **options):
-        """`denoise` for each of `patch_sizes`, one by one: evidence of one window is of no use to another."""
-        return [self.denoise(x, sigma, patch_size=k, **options) for k in patch_sizes]
-
     def _denoise(self, x, sigma, request, strength, **options):
         return self._by_strength(x, sigma, request, strength=[strength], **options)[0]
 

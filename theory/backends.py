@@ -12,8 +12,8 @@ BACKENDS = ("numba", "torch")
 def engine(backend, x):
     """The engine by name, or the one that fits x: torch for a tensor on a device of its own, numba otherwise.
 
-    backend: None, "numba", "torch", or a configured `theory.torch_backend.TorchBackend`. An engine has `posterior` and
-    `image_evidence`, as in theory/posterior.py.
+    backend: None, "numba", "torch", or a configured `theory.torch_backend.TorchBackend`. An engine has `posterior`,
+    `posterior_scales` and `image_evidence`, as in theory/posterior.py.
     """
     device = str(x.device) if "torch" in sys.modules and hasattr(x, "detach") else "cpu"
     if backend is None:

@@ -20,19 +20,9 @@ class PatchMachine(ScoreMachine):
         self.boundary = arguments.choice("boundary", boundary, BOUNDARIES)
         self._axes(self.patch_size)
 
-    def denoise_scales(self, x, sigma, patch_sizes: Sequence[int], *, labels=None, backend=None) -> list:
-        """`denoise` for each of `patch_sizes`, for at most the cost of all: see `posterior.posterior_scales`."""
-        if len(patch_sizes) == 0:
-            raise ValueError("patch_sizes: got none, want at least one")
-        wanted = {arguments.odd_patch_size(k) for k in patch_sizes}
-        queries, sigma, classes, _ = self._prepared(x, sigma, labels, {})
-        sizes, results = sorted(wanted), {k: np.empty(queries.shape) for k in wanted}
-        for chosen, order in self._by_class(classes):
-            request, axes = self._request(order, x, backend), [self._axes(k) for k in sizes]
-            sums = request.engine.posterior_scales(queries[chosen], sigma[chosen], self._bank, request, axes)
-            for k, of_size in zip(sizes, sums):
-                results[k][chosen] = of_size.mean
-        return [arguments.like(results[int(k)], x) for k in patch_sizes]
+    def denoise_scales(self, x, sigma, patch_sizes: Sequence[int], **options) -> list:
+        """`denoise` for each of `patch_sizes`."""
+        return [self.denoise(x, sigma, patch_size=k, **options) for k in arguments.patch_sizes(patch_sizes)]
 
     def _axis(self, length: int, patch_size: int) -> Axis:
         raise NotImplementedError
@@ -66,3 +56,15 @@ class LocalScore(PatchMachine):
 
     def _axis(self, length, patch_size):
         return local_axis(length, patch_size, self.boundary)
+
+    def denoise_scales(self, x, sigma, patch_sizes: Sequence[int], *, labels=None, backend=None) -> list:
+        """`denoise` for each of `patch_sizes`, in one pass over the training set."""
+        wanted = arguments.patch_sizes(patch_sizes)
+        queries, sigma, classes, _ = self._prepared(x, sigma, labels, {})
+        sizes, results = sorted(set(wanted)), {k: np.empty(queries.shape) for k in wanted}
+        for chosen, order in self._by_class(classes):
+            request, axes = self._request(order, x, backend), [self._axes(k) for k in sizes]
+            sums = request.engine.posterior_scales(queries[chosen], sigma[chosen], self._bank, request, axes)
+            for k, of_size in zip(sizes, sums):
+                results[k][chosen] = of_size.mean
+        return [arguments.like(results[k], x) for k in wanted]

@@ -141,13 +141,8 @@ def posterior(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: Request, ro
 
 def posterior_scales(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: Request,
                      axes: Sequence[tuple[Axis, Axis]]) -> list[Posterior]:
-    """`posterior` of the training pixels for each of `axes`, windows of one machine, the smallest first.
-
-    In one pass where a pixel's only candidates are those at its own place. Where there are others, what windows could
-    share, their column sums, cost less than the cache that the rows of all of them would take. docs/speed.md
-    """
-    if any(axis.asks[0] < axis.asks[1] for pair in axes for axis in pair):
-        return [posterior(x, sigma, bank, request, *pair)[0] for pair in axes]
+    """`posterior` of the training pixels for each of `axes`, local ones (`geometry.local_axis`), the smallest first, in
+    one pass: where a pixel's only candidates are those at its own place, windows share their column sums."""
     rows, cols = axes[-1]
     state, pairs = (len(axes), rows.outputs, cols.outputs), len(request.order) * bank.lanes * x[:, 0].size
     dtype = np.float32 if pairs > FLOAT64_PAIRS and not request.double else np.float64

@@ -12,7 +12,7 @@ from theory._kernels.numerics import NEGLIGIBLE
 
 @dataclass(frozen=True)
 class Request:
-    """One call's wishes, for queries of one class; the engine has `posterior` and `image_evidence`."""
+    """One call's wishes, for queries of one class; the engine is one of `theory.backends`."""
 
     order: np.ndarray  # the bank's blocks to draw on
     engine: Any

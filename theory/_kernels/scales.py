@@ -44,19 +44,19 @@ def _sweep(query, block, absent, kh, kw, unit, begin, buffer, sums):
     """Every query pixel against the candidates at its own place, for every size; absent (H, W, n)."""
     (C, U, V, n), (H, W, _), S = block.shape, absent.shape, kh.size
     channels = C, query.shape[1] * query.shape[2], U * V * n
-    Cv, YX, _ = sums.channels
+    (Cv, YX, _), Ry, Rx = sums.channels, (U - H) // 2, (V - W) // 2
     q, t, none, band = pointer(query), pointer(block), pointer(absent), pointer(buffer)
     out, scales = at(band, begin[S]), logit_scales(False, unit)
     for b in range(W):
         for u in range(U):
             before, inner = band, -1
-            row = at(q, u * (V + 1) + b + V // 2 - W // 2), at(t, (u * V + b + V // 2 - W // 2) * n)
+            q_row, t_row = at(q, u * (V + 1) + b + Rx), at(t, (u * V + b + Rx) * n)
             for s in range(S):
-                down, right = (U - H - kh[s] + 1) // 2, (V - W - kw[s] + 1) // 2
+                down, right = Ry - kh[s] // 2, Rx - kw[s] // 2
                 step = u - down
                 wanted = 0 <= step < H + kh[s] - 1
                 sums_here = at(band, begin[s] + (step % kh[s] if wanted else kh[s] + 1) * n)
-                _widen(row[0], row[1], channels, inner, kw[s] // 2, n, before, sums_here)
+                _widen(q_row, t_row, channels, inner, kw[s] // 2, n, before, sums_here)
                 before, inner = sums_here, kw[s] // 2
                 if not wanted:
                     continue
@@ -64,8 +64,7 @@ def _sweep(query, block, absent, kh, kw, unit, begin, buffer, sums):
                 ready, top = row_logits(step, kh[s], at(band, begin[s]), n, at(band, begin[s] + kh[s] * n),
                                         at(none, (a * W + b) * n), scales, n, out)
                 if ready:
-                    measured = sums.measure
-                    measured = Measure(measured.query, measured.block, measured.shape, (kh[s], kw[s]), unit)
+                    measured = Measure(sums.measure.query, sums.measure.block, sums.measure.shape, (kh[s], kw[s]), unit)
                     own = Sums(at(sums.peak, s * YX), at(sums.mass, s * YX), at(sums.total, s * Cv * YX), sums.values,
                                sums.channels, sums.negligible, sums.far, measured)
                     place = a + down, b + right, a + down, b + right
