@@ -8,6 +8,11 @@ def els_fitted(variant: str) -> str:
     return f"els fitted to {variant}"
 
 
+def fitted(form: str, variant: str, training_seed: int | None = None) -> str:
+    """Name of a closed form whose settings are fitted to the variant; with training_seed, attending as that network."""
+    return f"{form}{'' if training_seed is None else f' of seed {training_seed}'} fitted to {variant}"
+
+
 def machines_for(variant: str, machines: list[str]) -> list[str]:
     """The machines to hold against a variant: those that are fitted to none, and those that are fitted to it."""
     return [name for name in machines if " fitted to " not in name or name.endswith(f" fitted to {variant}")]

@@ -7,6 +7,7 @@ seeds are taken together, the bootstrap draws whole noise samples.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
@@ -32,13 +33,21 @@ def most_steps(dataset: xr.Dataset) -> int:
     return int(dataset.network_steps.max())
 
 
-def machine_agreement(dataset: xr.Dataset, metric: str, machine: str, variant: str, steps: int) -> Interval:
-    """Median over samples and training seeds of pearson_r, r2 or R2 of a machine with a variant."""
+def machine_agreement(dataset: xr.Dataset, metric: str, machine: str | Sequence[str], variant: str,
+                      steps: int) -> Interval:
+    """Median over samples and training seeds of pearson_r, r2 or R2 of a machine with a variant.
+
+    machine: one, or one for each training seed
+    """
     return bootstrap(dataset, _samples(dataset, metric, machine, variant, steps), np.nanmedian)
 
 
-def gain(dataset: xr.Dataset, machine: str, baseline: str, variant: str, steps: int, statistic=np.nanmean) -> Interval:
-    """Mean (or another statistic) of the paired differences r2(machine) - r2(baseline), on the same noise."""
+def gain(dataset: xr.Dataset, machine: str | Sequence[str], baseline: str, variant: str, steps: int,
+         statistic=np.nanmean) -> Interval:
+    """Mean (or another statistic) of the paired differences r2(machine) - r2(baseline), on the same noise.
+
+    machine: one, or one for each training seed
+    """
     pair = [_samples(dataset, "r2", name, variant, steps) for name in (machine, baseline)]
     return bootstrap(dataset, pair[0] - pair[1], statistic)
 
@@ -60,10 +69,11 @@ def bootstrap(dataset: xr.Dataset, values: np.ndarray, statistic) -> Interval:
     return bootstrap_interval(values, statistic, seed=json.loads(dataset.attrs["seeds_json"])["seed"])
 
 
-def _samples(dataset: xr.Dataset, metric: str, machine: str, variant: str, steps: int) -> np.ndarray:
+def _samples(dataset: xr.Dataset, metric: str, machine: str | Sequence[str], variant: str, steps: int) -> np.ndarray:
     """(samples, training seeds)"""
-    chosen = dataset[metric].sel(machine=machine, network=networks_of(dataset, variant, steps))
-    return chosen.transpose("sample", "network").values
+    networks = networks_of(dataset, variant, steps)
+    each = lambda names: xr.DataArray(np.broadcast_to(names, len(networks)), dims="pair")
+    return dataset[metric].sel(machine=each(machine), network=each(networks)).transpose("sample", "pair").values
 
 
 def _network_agreement(dataset: xr.Dataset, metric: str, pairs: list[tuple[str, str]]) -> Interval:

@@ -5,6 +5,8 @@ The rate of one source is a plain binomial; several training seeds are taken tog
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 
@@ -12,19 +14,17 @@ from compare.intervals import Interval, binomial_interval
 from compare.summary import bootstrap, networks_of
 
 
-def rate(dataset: xr.Dataset, quality: str, source: str) -> Interval:
-    """Share of all samples of one machine or network that are consistent, clean or novel; Clopper-Pearson."""
-    flags = dataset[quality].sel(source=source).values
-    return binomial_interval(int(flags.sum()), flags.size)
+def rate(dataset: xr.Dataset, quality: str, source: str | Sequence[str]) -> Interval:
+    """Share of all samples that are consistent, clean or novel. Of one machine or network: Clopper-Pearson; of several
+    from the same noise together: bootstrap over noise samples."""
+    flags = dataset[quality].sel(source=np.atleast_1d(source)).transpose("sample", "source").values
+    single = flags.shape[1] == 1
+    return binomial_interval(int(flags.sum()), len(flags)) if single else bootstrap(dataset, flags, np.nanmean)
 
 
 def variant_rate(dataset: xr.Dataset, quality: str, variant: str, steps: int) -> Interval:
-    """The same over all training seeds of a variant; bootstrap over noise samples, or binomial if there is one seed."""
-    networks = networks_of(dataset, variant, steps)
-    if len(networks) == 1:
-        return rate(dataset, quality, networks[0])
-    flags = dataset[quality].sel(source=networks).transpose("sample", "source")
-    return bootstrap(dataset, flags.values, np.nanmean)
+    """The same over all training seeds of a variant."""
+    return rate(dataset, quality, networks_of(dataset, variant, steps))
 
 
 def rate_difference(dataset: xr.Dataset, machine: str, variant: str, steps: int) -> Interval:
@@ -34,8 +34,10 @@ def rate_difference(dataset: xr.Dataset, machine: str, variant: str, steps: int)
     return bootstrap(dataset, own - networks, np.nanmean)
 
 
-def seeds_holding(dataset: xr.Dataset, machine: str, variant: str, steps: int) -> tuple[int, int]:
-    """In how many training seeds' binomial intervals the machine's consistency rate lies, and out of how many."""
-    share = rate(dataset, "consistent", machine).estimate
-    intervals = [rate(dataset, "consistent", network) for network in networks_of(dataset, variant, steps)]
-    return sum(interval.low <= share <= interval.high for interval in intervals), len(intervals)
+def seeds_holding(dataset: xr.Dataset, machine: str | Sequence[str], variant: str, steps: int) -> tuple[int, int]:
+    """In how many training seeds' binomial intervals the consistency rate of the machine, or of the seed's own machine,
+    lies, and out of how many."""
+    networks = networks_of(dataset, variant, steps)
+    pairs = [[rate(dataset, "consistent", name) for name in pair]
+             for pair in zip(np.broadcast_to(machine, len(networks)), networks)]
+    return sum(network.low <= own.estimate <= network.high for own, network in pairs), len(networks)

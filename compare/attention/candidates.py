@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from compare.attention.cases import Case, Member
-from compare.attention.config import CLOSED_FORMS
+from compare.attention.config import BY_OWN_MAP, CLOSED_FORMS
 from theory import (
     AttentionScore,
     ConsensusScore,
@@ -27,6 +27,8 @@ INNOVATION_DRAWS = 1
 """Noisy versions of each training image behind E[a | patch]; a training set is thousands of them."""
 
 RULES = ("uniform", "identity", "top1", "overlap")
+
+OWN_MAP = dict(zip(BY_OWN_MAP, (AttentionScore, PairScore)))
 
 
 class Blend:
@@ -47,21 +49,21 @@ class Blend:
 
 
 class Machines(NamedTuple):
-    """Those that are the same for all networks of a case."""
+    """shared: those that are the same for all networks of a case; by_own_map: names of those that are not."""
 
     images: np.ndarray
     boundary: str
     local: EquivariantLocalScore
     ideal: IdealScore
     shared: dict[str, object]
-    own_map: bool
+    by_own_map: tuple[str, ...]
 
-    def for_member(self, member: Member) -> dict[str, object]:
-        """Every closed form for this network, by name; "own map" attends as the network does."""
-        if member.denoiser.network.attention is None or not self.own_map:
-            return self.shared
-        own = AttentionScore(self.images, RECEPTIVE_FIELD, self.boundary, attention=member.attention_map)
-        return {"own map": own, **self.shared}
+    def attending_as(self, member: Member) -> dict[str, object]:
+        """The closed forms that attend as this network does, by name; none for a network that does not attend."""
+        if member.denoiser.network.attention is None:
+            return {}
+        given = self.images, RECEPTIVE_FIELD, self.boundary
+        return {name: OWN_MAP[name](*given, attention=member.attention_map) for name in self.by_own_map}
 
 
 def machines(case: Case, closed_forms: tuple[str, ...] = CLOSED_FORMS) -> Machines:
@@ -77,7 +79,7 @@ def machines(case: Case, closed_forms: tuple[str, ...] = CLOSED_FORMS) -> Machin
         "blend": Blend(local, ideal),
     }
     shared = {name: machine for name, machine in made.items() if name in closed_forms}
-    return Machines(images, boundary, local, ideal, shared, "own map" in closed_forms)
+    return Machines(images, boundary, local, ideal, shared, tuple(name for name in OWN_MAP if name in closed_forms))
 
 
 def applied(machine, x: np.ndarray, sigma: float, patch_size: int, strength: float) -> np.ndarray:

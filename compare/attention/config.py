@@ -6,8 +6,11 @@ import hashlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-CLOSED_FORMS = ("own map", "uniform", "identity", "top1", "overlap", "pair", "consensus", "innovation", "blend")
-"""Every closed form that can be asked, see `candidates`; "own map" attends as the network does, where it attends."""
+BY_OWN_MAP = ("own map", "own pair")
+"""Evidence sharing and joint matching along the network's own attention map: for networks that attend."""
+
+CLOSED_FORMS = (*BY_OWN_MAP, "uniform", "identity", "top1", "overlap", "pair", "consensus", "innovation", "blend")
+"""Every closed form that can be asked, see `candidates`."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +53,9 @@ class AttentionConfig:
         if len(self.strengths) < 2 or self.strengths[0] != 0.0 or min(self.strengths[1:]) <= 0.0:
             raise ValueError(f"strengths: got {self.strengths}, want 0 first, then numbers greater than 0")
         unknown = set(self.closed_forms) - set(CLOSED_FORMS)
-        if unknown or not set(self.closed_forms) - {"own map"} or len(set(self.closed_forms)) < len(self.closed_forms):
+        if unknown or set(self.closed_forms) <= set(BY_OWN_MAP) or len(set(self.closed_forms)) < len(self.closed_forms):
             raise ValueError(f"closed_forms: got {', '.join(self.closed_forms) or 'none'}, want some of "
-                             f"{', '.join(CLOSED_FORMS)}, each once, and not 'own map' alone")
+                             f"{', '.join(CLOSED_FORMS)}, each once, one at least beside {' and '.join(BY_OWN_MAP)}")
         if not self.patch_sizes or any(k < 1 or k % 2 == 0 for k in self.patch_sizes):
             raise ValueError(f"patch_sizes: got {self.patch_sizes}, want odd numbers of at least 1")
         if self.path_samples > self.samples:

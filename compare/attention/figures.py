@@ -17,8 +17,8 @@ from compare.names import els_fitted
 from compare.plots import save_figure
 
 NETWORK = {"color": "black", "linewidth": 2.0}
-COLOURS = {"own map": "C5", "uniform": "C0", "identity": "C1", "top1": "C2", "overlap": "C3", "pair": "C4",
-           "innovation": "#8c564b", "consensus": "#7b3294", "blend": "0.5"}
+COLOURS = {"own map": "C5", "own pair": "#e377c2", "uniform": "C0", "identity": "C1", "top1": "C2", "overlap": "C3",
+           "pair": "C4", "innovation": "#8c564b", "consensus": "#7b3294", "blend": "0.5"}
 
 SLOPE_FROM = 0.05
 """The explained share from which a slope is drawn: below, it is the slope of noise."""
@@ -36,18 +36,18 @@ def draw(dataset: xr.Dataset, folder: Path) -> list[Path]:
 
 def _loss(figure: Figure, dataset: xr.Dataset) -> None:
     """Denoising loss above that of the ideal score, the floor of every denoiser on this training set."""
-    t, floor = dataset.t.values, own.loss(dataset, IDEAL)
+    t, floor = dataset.t.values, own.loss(dataset, [IDEAL])
     variants = summary.variants_of(dataset)
     panels = figure.subplots(1, len(variants), sharey=True, squeeze=False)[0]
     for axes, variant in zip(panels, variants):
-        above = lambda name: own.loss(dataset, name) - floor
+        above = lambda names: own.loss(dataset, names) - floor
         for name in dataset.denoiser.values.tolist():
             if name.startswith("els k="):
                 k = int(name.removeprefix("els k="))
-                axes.plot(t, above(name), ":", color="0.4", linewidth=0.5 + 0.2 * k, label=name)
+                axes.plot(t, above([name]), ":", color="0.4", linewidth=0.5 + 0.2 * k, label=name)
         for form in own.forms_of(dataset, variant):
-            axes.plot(t, above(f"{form} fitted to {variant}"), color=COLOURS[form], label=form)
-        axes.plot(t, above(variant), **NETWORK, label="network")
+            axes.plot(t, above(own.machines_of(dataset, form, variant)), color=COLOURS[form], label=form)
+        axes.plot(t, above(own.members_of(dataset, variant)), **NETWORK, label="network")
         axes.set(title=variant, xlabel="t (1 = most noise)", xlim=(0.0, 1.0))
     panels[0].set_ylabel("eps loss above the ideal score's")
     _legend(figure, panels)
@@ -85,7 +85,7 @@ def _ends(figure: Figure, dataset: xr.Dataset) -> None:
     panels = figure.subplots(1, len(variants), sharex=True, sharey=True, squeeze=False)[0]
     for axes, variant in zip(panels, variants):
         machines = {"els": els_fitted(variant), IDEAL: IDEAL}
-        machines |= {form: f"{form} fitted to {variant}" for form in own.forms_of(dataset, variant)}
+        machines |= {form: own.machines_of(dataset, form, variant) for form in own.forms_of(dataset, variant)}
         for label, machine in machines.items():
             rate = toy_summary.rate(dataset, "consistent", machine)
             r2 = summary.machine_agreement(dataset, "r2", machine, variant, steps)

@@ -11,7 +11,7 @@ from compare import summary, toy_summary
 from compare.attention import residual
 from compare.attention import summary as own
 from compare.attention.study import ANOTHER_SEED, IDEAL
-from compare.names import els_fitted
+from compare.names import els_fitted, fitted
 from compare.published import CHANCE_CONSISTENT
 from compare.table import aligned, shown
 
@@ -46,15 +46,20 @@ def _rates(dataset: xr.Dataset) -> str:
 def _losses(dataset: xr.Dataset) -> str:
     """Denoising loss at every other step, and its mean over t above that of the ELS fitted to the CNN."""
     variants = summary.variants_of(dataset)
-    names = [IDEAL, *(name for name in dataset.denoiser.values.tolist() if name.startswith("els k=")), *variants]
+    local = [name for name in dataset.denoiser.values.tolist() if name.startswith("els k=")]
+    named = {name: [name] for name in (IDEAL, *local)}
+    named |= {variant: own.members_of(dataset, variant) for variant in variants}
     for variant in own.attention_variants(dataset):
-        names += [f"{form} fitted to {variant}" for form in own.forms_of(dataset, variant)]
+        named |= {fitted(form, variant): own.machines_of(dataset, form, variant)
+                  for form in own.forms_of(dataset, variant)}
     steps = slice(1, None, max(1, dataset.sizes["step"] // 10))
-    rows = [[name, *(f"{value:.4f}" for value in own.loss(dataset, name)[steps]),
-             shown(own.loss_above_local(dataset, name, variants[0]), "+.4f")] for name in names]
+    rows = [[name, *(f"{value:.4f}" for value in own.loss(dataset, denoisers)[steps]),
+             shown(own.loss_above_local(dataset, denoisers, variants[0]), "+.4f")]
+            for name, denoisers in named.items()]
     header = ["denoiser", *(f"t={t:.2f}" for t in dataset.t.values[steps]),
               f"mean over t, minus {els_fitted(variants[0])}"]
-    return ("Denoising loss, of eps, on noised training images; networks: mean over training seeds\n"
+    return ("Denoising loss, of eps, on noised training images; networks, and closed forms by their own map: mean over "
+            "training seeds\n"
             + aligned(header, rows))
 
 
@@ -79,10 +84,11 @@ def _residual(dataset: xr.Dataset, variant: str) -> str:
 def _ends(dataset: xr.Dataset, variant: str) -> str:
     steps, els = summary.most_steps(dataset), els_fitted(variant)
     rows = []
-    for machine in [els, *(f"{form} fitted to {variant}" for form in own.forms_of(dataset, variant)), IDEAL]:
+    named = {fitted(form, variant): own.machines_of(dataset, form, variant) for form in own.forms_of(dataset, variant)}
+    for name, machine in {els: els, **named, IDEAL: IDEAL}.items():
         gain = "" if machine == els else shown(summary.gain(dataset, machine, els, variant, steps), "+.3f")
         held, seeds = toy_summary.seeds_holding(dataset, machine, variant, steps)
-        rows.append([machine, shown(summary.machine_agreement(dataset, "r2", machine, variant, steps)), gain,
+        rows.append([name, shown(summary.machine_agreement(dataset, "r2", machine, variant, steps)), gain,
                      shown(toy_summary.rate(dataset, "consistent", machine)), f"{held} of {seeds}"])
     if len(summary.networks_of(dataset, variant, steps)) > 1:
         rows.append(["ceiling: another training seed", shown(summary.seed_ceiling(dataset, "r2", variant, steps)), "",
@@ -110,7 +116,7 @@ def _answers(dataset: xr.Dataset) -> str:
     lines = ["Does a closed form of attention predict the network with attention better than ELS does?"]
     for variant in own.attention_variants(dataset):
         form, els = own.best_form(dataset, variant), els_fitted(variant)
-        machine = f"{form} fitted to {variant}"
+        machine = own.machines_of(dataset, form, variant)
         share, gain = own.explained(dataset, variant, form), summary.gain(dataset, machine, els, variant, steps)
         end = "better" if gain.low > 0.0 else "worse" if gain.high < 0.0 else "neither better nor worse"
         rate, network = (toy_summary.rate(dataset, "consistent", machine),

@@ -16,7 +16,7 @@ from compare.attention.tuning import Tuning, tune_step, tuned
 from compare.calibration import Trajectory, trajectory
 from compare.folder import RunFolder
 from compare.machines import StudyMachine
-from compare.names import els_fitted
+from compare.names import els_fitted, fitted
 from compare.noise import calibration_samples, evaluation_samples, initial_noise
 from compare.provenance import provenance
 from compare.results import Generation, build, described
@@ -38,7 +38,9 @@ def attention_study(config: AttentionConfig, networks: Case, folder: RunFolder, 
     noise = initial_noise(config.seed, evaluation_samples(config.samples), shape)
     fits = {variant: _fits(config, folder, networks, forms, variant) for variant in networks.variants}
 
-    forward = folder.steps("noised images", config.steps, lambda i, _: _forward(config, networks, forms, fits, i))
+    forward = folder.steps("noised images, own map", config.steps,
+                           lambda i, _: _forward_by_map(config, networks, forms, fits, i)) if forms.by_own_map else {}
+    forward |= folder.steps("noised images", config.steps, lambda i, _: _forward(config, networks, forms, fits, i))
     paths = [_path_products(config, folder, networks, forms, fits, variant, noise) for variant in networks.variants]
 
     sampled = [(member, steps) for member in networks.members for steps in config.network_steps]
@@ -64,15 +66,17 @@ def attention_study(config: AttentionConfig, networks: Case, folder: RunFolder, 
 def _fits(config: AttentionConfig, folder: RunFolder, networks: Case, forms: Machines,
           variant: str) -> dict[str, Tuning]:
     """Of every closed form, by name, for the variant's first network."""
-    member = networks.of(variant)[0]
-    candidates = forms.for_member(member)
+    member, settings = networks.of(variant)[0], (config.patch_sizes, config.strengths)
     phi_1 = initial_noise(config.seed, calibration_samples(config.calibration_samples),
                           networks.dataset.images.shape[1:])
     path = _trajectory(config, folder, f"calibration path {variant}", member, phi_1)
-    found = folder.steps(f"calibration {variant}", config.steps, lambda i, _: tune_step(
-        candidates, path, i, config.patch_sizes, config.strengths))
-    return {name: tuned(found[f"{name}.loss"], found[f"{name}.explained"], config.patch_sizes, config.strengths)
-            for name in candidates}
+
+    def fitted_along(part: str, asked: dict[str, object]) -> dict[str, Tuning]:
+        found = folder.steps(part, config.steps, lambda i, _: tune_step(asked, path, i, *settings)) if asked else {}
+        return {name: tuned(found[f"{name}.loss"], found[f"{name}.explained"], *settings) for name in asked}
+
+    by_own_map = fitted_along(f"calibration {variant}, own map", forms.attending_as(member))
+    return by_own_map | fitted_along(f"calibration {variant}", forms.shared)
 
 
 def _trajectory(config: AttentionConfig, folder: RunFolder, name: str, member: Member, phi_1) -> Trajectory:
@@ -83,8 +87,8 @@ def _trajectory(config: AttentionConfig, folder: RunFolder, name: str, member: M
 
 
 def _forward(config: AttentionConfig, networks: Case, forms: Machines, fits, i: int) -> dict[str, np.ndarray]:
-    """At step i: loss NAME (points,), and the products of the residual test, MEMBER|AGAINST (3, points)."""
-    x0, x, sigma = noised(networks.dataset.images, config.points, config.seed, SCHEDULE, (i + 1) / config.steps)
+    """At step i: loss|NAME (points,), and the products of the residual test, MEMBER|AGAINST (3, points)."""
+    x0, x, sigma = _noised(config, networks, i)
     made = {member.name: member.denoiser.denoise(x, sigma) for member in networks.members}
     ideal = forms.ideal.denoise(x, sigma)
     found = {f"loss|{name}": _error(output, x0, sigma) for name, output in {**made, IDEAL: ideal}.items()}
@@ -92,18 +96,38 @@ def _forward(config: AttentionConfig, networks: Case, forms: Machines, fits, i: 
         found[f"loss|els k={k}"] = _error(forms.local.denoise(x, sigma, patch_size=k), x0, sigma)
     for variant in networks.variants:
         members = networks.of(variant)
-        directions = _directions(forms, fits, members[0], i, x, sigma) | {IDEAL: ideal}
+        directions = _directions(forms.shared, fits[variant], i, x, sigma) | {IDEAL: ideal}
         local = forms.local.denoise(x, sigma, patch_size=_local_patch_size(fits[variant], i))
         found[f"loss|{els_fitted(variant)}"] = _error(local, x0, sigma)
-        for name, tuning in fits[variant].items():
-            machine = forms.for_member(members[0])[name]
+        for name, machine in forms.shared.items():
+            tuning = fits[variant][name]
             output = applied(machine, x, sigma, tuning.patch_size[i], tuning.strength[i])
-            found[f"loss|{name} fitted to {variant}"] = _error(output, x0, sigma)
+            found[f"loss|{fitted(name, variant)}"] = _error(output, x0, sigma)
         for position, member in enumerate(members):
             others = _others(networks, member, members[position - 1], made)
             for against, output in {**directions, **others}.items():
                 found[f"{member.name}|{against}"] = np.stack(products(made[member.name], output, local, sigma))
     return found
+
+
+def _forward_by_map(config: AttentionConfig, networks: Case, forms: Machines, fits, i: int) -> dict[str, np.ndarray]:
+    """The same of the closed forms that attend as a network does, for each by its own map."""
+    x0, x, sigma = _noised(config, networks, i)
+    found = {}
+    for member in networks.members:
+        own, tunings = forms.attending_as(member), fits[member.variant]
+        made = member.denoiser.denoise(x, sigma)
+        local = forms.local.denoise(x, sigma, patch_size=_local_patch_size(tunings, i))
+        for name, machine in own.items():
+            output = applied(machine, x, sigma, tunings[name].patch_size[i], tunings[name].strength[i])
+            found[f"loss|{fitted(name, member.variant, member.training_seed)}"] = _error(output, x0, sigma)
+        for name, output in _directions(own, tunings, i, x, sigma).items():
+            found[f"{member.name}|{name}"] = np.stack(products(made, output, local, sigma))
+    return found
+
+
+def _noised(config: AttentionConfig, networks: Case, i: int) -> tuple[np.ndarray, np.ndarray, float]:
+    return noised(networks.dataset.images, config.points, config.seed, SCHEDULE, (i + 1) / config.steps)
 
 
 def _path_products(config: AttentionConfig, folder: RunFolder, networks: Case, forms: Machines, fits, variant: str,
@@ -116,18 +140,18 @@ def _path_products(config: AttentionConfig, folder: RunFolder, networks: Case, f
         x, sigma = path.query(i)
         made = {member.name: member.denoiser.denoise(x, sigma) for member in networks.members}
         local = forms.local.denoise(x, sigma, patch_size=_local_patch_size(fits[variant], i))
-        compared = {**_directions(forms, fits, members[0], i, x, sigma), IDEAL: forms.ideal.denoise(x, sigma),
+        asked = forms.attending_as(members[0]) | forms.shared
+        compared = {**_directions(asked, fits[variant], i, x, sigma), IDEAL: forms.ideal.denoise(x, sigma),
                     **_others(networks, members[0], members[-1], made)}
         return {against: np.stack(products(path.x0[i], output, local, sigma)) for against, output in compared.items()}
 
     return members[0].name, folder.steps(f"path of {variant}", config.steps, at)
 
 
-def _directions(forms: Machines, fits, member: Member, i: int, x, sigma: float) -> dict[str, np.ndarray]:
+def _directions(asked: dict[str, object], tunings: dict[str, Tuning], i: int, x, sigma: float) -> dict[str, np.ndarray]:
     """What each closed form makes of x with ELS's window and its strength for the residual test."""
-    return {name: applied(machine, x, sigma, fits[member.variant][name].local_patch_size[i],
-                          fits[member.variant][name].residual_strength[i])
-            for name, machine in forms.for_member(member).items()}
+    return {name: applied(machine, x, sigma, tunings[name].local_patch_size[i], tunings[name].residual_strength[i])
+            for name, machine in asked.items()}
 
 
 def _others(networks: Case, member: Member, second: Member, made: dict) -> dict[str, np.ndarray]:
@@ -160,8 +184,11 @@ def _fitted(config: AttentionConfig, networks: Case, forms: Machines, fits) -> l
     for variant in networks.variants:
         tunings = fits[variant]
         found.append(StudyMachine(els_fitted(variant), forms.local, next(iter(tunings.values())).local_patch_size))
-        found += [StudyMachine(f"{name} fitted to {variant}", machine, tunings[name].patch_size, tunings[name].strength)
-                  for name, machine in forms.for_member(networks.of(variant)[0]).items()]
+        named = {(name, m.training_seed): machine for m in networks.of(variant)
+                 for name, machine in forms.attending_as(m).items()}
+        named |= {(name, None): machine for name, machine in forms.shared.items()}
+        found += [StudyMachine(fitted(name, variant, seed), machine, tunings[name].patch_size, tunings[name].strength)
+                  for (name, seed), machine in named.items()]
     return found
 
 
@@ -186,7 +213,7 @@ def _fit_dataset(fits: dict[str, dict[str, Tuning]], config: AttentionConfig) ->
         "fit_loss": described(("fit", "candidate_patch_size", "candidate_strength", "step"), stacked("loss"),
                               "mean cosine distance of machine and network on the calibration samples"),
     }, {
-        "fit": described("fit", [f"{name} fitted to {variant}" for variant, name, _ in names], "closed form, variant"),
+        "fit": described("fit", [fitted(name, variant) for variant, name, _ in names], "closed form, variant"),
         "candidate_patch_size": described("candidate_patch_size", list(config.patch_sizes), "window side k"),
         "candidate_strength": described("candidate_strength", list(config.strengths), "strength lambda"),
     })

@@ -11,7 +11,7 @@ import xarray as xr
 from compare.attention import residual
 from compare.attention.residual import Products
 from compare.intervals import Interval, bootstrap_interval
-from compare.names import els_fitted
+from compare.names import els_fitted, fitted
 from compare.summary import variants_of
 
 IMPORTANT = 0.5
@@ -26,6 +26,13 @@ def forms_of(dataset: xr.Dataset, variant: str) -> list[str]:
     """Closed forms that were fitted to the variant, by their own names."""
     end = f" fitted to {variant}"
     return [name.removesuffix(end) for name in dataset.fit.values.tolist() if name.endswith(end)]
+
+
+def machines_of(dataset: xr.Dataset, form: str, variant: str) -> list[str]:
+    """The machines that a closed form fitted to the variant is: one, or one a training seed, each with its own map."""
+    seeds = [int(name.split("/seed")[1]) for name in members_of(dataset, variant)]
+    own = [fitted(form, variant, seed) for seed in seeds]
+    return own if set(own) <= set(dataset.machine.values.tolist()) else [fitted(form, variant)]
 
 
 def against_of(dataset: xr.Dataset, variant: str) -> list[str]:
@@ -68,16 +75,15 @@ def window(dataset: xr.Dataset, variant: str) -> tuple[float, float]:
     return float(t[first]), float(t[last])
 
 
-def loss(dataset: xr.Dataset, denoiser: str) -> np.ndarray:
-    """Mean denoising loss at each step; a variant's name means the mean over its training seeds."""
-    names = members_of(dataset, denoiser) or [denoiser]
-    return dataset.denoising_loss.sel(denoiser=names).mean(["denoiser", "point"]).values
+def loss(dataset: xr.Dataset, denoisers: list[str]) -> np.ndarray:
+    """Mean denoising loss at each step, over all that are named."""
+    return dataset.denoising_loss.sel(denoiser=denoisers).mean(["denoiser", "point"]).values
 
 
-def loss_above_local(dataset: xr.Dataset, denoiser: str, variant: str) -> Interval:
-    """Denoising loss minus that of the ELS fitted to the variant, at the same noised images, mean over t."""
-    names = members_of(dataset, denoiser) or [denoiser]
-    own = dataset.denoising_loss.sel(denoiser=names).mean(["denoiser", "step"])
+def loss_above_local(dataset: xr.Dataset, denoisers: list[str], variant: str) -> Interval:
+    """Denoising loss minus that of the ELS fitted to the variant, at the same noised images, mean over t and over all
+    that are named."""
+    own = dataset.denoising_loss.sel(denoiser=denoisers).mean(["denoiser", "step"])
     local = dataset.denoising_loss.sel(denoiser=els_fitted(variant)).mean("step")
     return bootstrap_interval((own - local).values, np.nanmean, seed=_seed(dataset))
 
