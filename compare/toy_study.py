@@ -25,6 +25,7 @@ from empirical import checkpoint, consistency
 from empirical.adapters import NetworkDenoiser
 from empirical.config import TrainConfig
 from empirical.datasets import Dataset, load
+from empirical.toy import ToyLayout
 from empirical.toy_networks import shipped
 from empirical.training import train
 from theory.schedule import CosineSchedule, ddim
@@ -34,6 +35,8 @@ SCHEDULE = CosineSchedule()
 JUDGED = {"consistent": "the sample's key-value pairs fit one map of the family",
           "clean": "every cell's mean lies near a palette colour",
           "novel": "the sample's colours are those of no training image"}
+HELD_OUT = {"by_held_out_map": "the sample's key-value pairs fit one map of the family, but none that training draws"}
+
 
 class ToyNetwork(NamedTuple):
     """A trained network with the face of a machine, and the data it was trained on."""
@@ -120,11 +123,28 @@ def _prediction(config: ToyConfig, folder: RunFolder, noise: np.ndarray, machine
     return machine.prediction(images, config.steps)
 
 
+def judged(layout: ToyLayout) -> dict[str, str]:
+    """What is said of each sample, and what that means: JUDGED, and HELD_OUT where the layout holds maps out."""
+    return JUDGED | (HELD_OUT if layout.held_out_maps else {})
+
+
 def judge(dataset: Dataset, images: np.ndarray) -> dict[str, np.ndarray]:
-    """Of each image (S, C, H, W): the flags of JUDGED, (S,)."""
+    """Of each image (S, C, H, W): the flags of `judged`, (S,)."""
     layout = dataset.layout
-    return {"consistent": consistency.consistent(images, layout), "clean": consistency.clean(images, layout),
-            "novel": consistency.novel(images, dataset.images, layout)}
+    flags = {"consistent": consistency.consistent, "clean": consistency.clean,
+             "novel": lambda images, layout: consistency.novel(images, dataset.images, layout),
+             "by_held_out_map": consistency.by_held_out_map}
+    return {name: flags[name](images, layout) for name in judged(layout)}
+
+
+def by_chance(dataset: Dataset, count: int = 65_536, seed: int = 0) -> dict[str, float]:
+    """The shares that `count` images of uniformly random cell colours have of each flag of `judge`, and of
+    "consistent and novel": what a sampler would reach that knows the cells and nothing else."""
+    layout = dataset.layout
+    colours = np.random.default_rng(seed).integers(4, size=(2, count, layout.pairs))
+    flags = judge(dataset, layout.render(*colours))
+    flags["consistent and novel"] = flags["consistent"] & flags["novel"]
+    return {name: float(flag.mean()) for name, flag in flags.items()}
 
 
 FITTED = {"patch_size": "window side k", "strength": "attention strength lambda"}

@@ -14,15 +14,18 @@ from compare.intervals import Interval, binomial_interval
 from compare.summary import bootstrap, networks_of
 
 
-def rate(dataset: xr.Dataset, quality: str, source: str | Sequence[str]) -> Interval:
-    """Share of all samples that are consistent, clean or novel. Of one machine or network: Clopper-Pearson; of several
-    from the same noise together: bootstrap over noise samples."""
-    flags = dataset[quality].sel(source=np.atleast_1d(source)).transpose("sample", "source").values
+def rate(dataset: xr.Dataset, quality: str | Sequence[str], source: str | Sequence[str]) -> Interval:
+    """Share of all samples that have a quality ("consistent", "clean", "novel"), or several at once.
+
+    Of one machine or network: Clopper-Pearson; of several from the same noise together: bootstrap over noise samples.
+    """
+    having = dataset[list(np.atleast_1d(quality))].to_dataarray().all("variable")
+    flags = having.sel(source=np.atleast_1d(source)).transpose("sample", "source").values
     single = flags.shape[1] == 1
     return binomial_interval(int(flags.sum()), len(flags)) if single else bootstrap(dataset, flags, np.nanmean)
 
 
-def variant_rate(dataset: xr.Dataset, quality: str, variant: str, steps: int) -> Interval:
+def variant_rate(dataset: xr.Dataset, quality: str | Sequence[str], variant: str, steps: int) -> Interval:
     """The same over all training seeds of a variant."""
     return rate(dataset, quality, networks_of(dataset, variant, steps))
 

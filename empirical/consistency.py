@@ -42,6 +42,14 @@ def consistent_colours(keys, values, family: str = "one-to-one") -> np.ndarray:
     return agree.all(axis=(1, 2))
 
 
+def by_held_out_map(images, layout: ToyLayout) -> np.ndarray:
+    """Whether each sample is consistent, but by no map that training draws, so by held-out maps alone: (n,) bool."""
+    colours, _ = decode(images, layout)
+    keys, values = colours[..., 0], colours[..., 1]
+    shown = (layout.maps[:, keys] == values).all(axis=-1).any(axis=0)
+    return consistent_colours(keys, values, layout.family) & ~shown
+
+
 def clean(images, layout: ToyLayout, distance: float = CLEAN_DISTANCE) -> np.ndarray:
     """Whether every cell's mean lies within `distance` of a palette colour: (n,) bool."""
     return (decode(images, layout)[1] <= distance).all(axis=(1, 2))

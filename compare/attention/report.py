@@ -12,8 +12,11 @@ from compare.attention import residual
 from compare.attention import summary as own
 from compare.attention.study import ANOTHER_SEED, IDEAL
 from compare.names import els_fitted, fitted
-from compare.published import CHANCE_CONSISTENT
 from compare.table import aligned, shown
+
+QUALITIES = {"consistent": "consistent", "clean": "clean", "novel": "novel",
+             "consistent and novel": "consistent and novel", "by_held_out_map": "by held-out maps only"}
+"""Of a sample, with the title of its column."""
 
 
 def report(dataset: xr.Dataset) -> str:
@@ -31,16 +34,23 @@ def report(dataset: xr.Dataset) -> str:
 
 
 def _rates(dataset: xr.Dataset) -> str:
-    rows = [["random colours", "", f"{CHANCE_CONSISTENT['one-to-one']:.4f}", "", "", ""]]
+    chance = json.loads(dataset.attrs["chance_json"])
+    columns = {quality: quality.split(" and ") for quality in QUALITIES if quality in chance}
+    sources = {}
     for variant in summary.variants_of(dataset):
         for steps in np.unique(dataset.network_steps)[::-1]:
-            seeds = [f"{toy_summary.rate(dataset, 'consistent', network).estimate:.2f}"
-                     for network in summary.networks_of(dataset, variant, steps)]
-            rates = [shown(toy_summary.variant_rate(dataset, quality, variant, steps))
-                     for quality in ("consistent", "clean", "novel")]
-            rows.append([variant, str(steps), rates[0], " ".join(seeds), *rates[1:]])
+            sources[variant, steps] = summary.networks_of(dataset, variant, steps)
+        forms = own.forms_of(dataset, variant)
+        sources |= {(machine, dataset.sizes["step"]): [machine] for machine in (els_fitted(variant), IDEAL)}
+        sources |= {(fitted(form, variant), dataset.sizes["step"]): own.machines_of(dataset, form, variant)
+                    for form in forms}
+    rows = [["random colours", "", "", *(f"{chance[quality]:.3f}" for quality in columns)]]
+    for (name, steps), of_seeds in sources.items():
+        seeds = [f"{toy_summary.rate(dataset, 'consistent', source).estimate:.2f}" for source in of_seeds]
+        rates = [shown(toy_summary.rate(dataset, quality, of_seeds)) for quality in columns.values()]
+        rows.append([name, str(steps), " ".join(seeds) if len(seeds) > 1 else "", *rates])
     return ("Share of all samples; 95 % intervals: Clopper-Pearson, over several training seeds a bootstrap of noise "
-            "samples\n" + aligned(["source", "steps", "consistent", "by seed", "clean", "novel"], rows))
+            "samples\n" + aligned(["source", "steps", "consistent by seed", *map(QUALITIES.get, columns)], rows))
 
 
 def _losses(dataset: xr.Dataset) -> str:

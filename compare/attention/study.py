@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 
 import numpy as np
@@ -20,7 +21,7 @@ from compare.names import els_fitted, fitted
 from compare.noise import calibration_samples, evaluation_samples, initial_noise
 from compare.provenance import provenance
 from compare.results import Generation, build, described
-from compare.toy_study import JUDGED, judge
+from compare.toy_study import by_chance, judge, judged
 from theory.schedule import ddim
 
 ANOTHER_SEED, MATCHED_CNN, IDEAL = "another training seed", "cnn of the same seed", "ideal"
@@ -55,7 +56,9 @@ def attention_study(config: AttentionConfig, networks: Case, folder: RunFolder, 
     attrs = provenance(command=command, config=folder.config, seeds=seeds, device=config.device,
                        data_fingerprint=networks.dataset.fingerprint, wall_seconds=folder.seconds)
     attrs["training_images"] = len(networks.dataset.images)
-    result = build(noise, predictions, generations, partial(judge, networks.dataset), JUDGED, attrs)
+    attrs["chance_json"] = json.dumps(by_chance(networks.dataset))
+    result = build(noise, predictions, generations, partial(judge, networks.dataset),
+                   judged(networks.dataset.layout), attrs)
     return result.merge(_fit_dataset(fits, config)).merge(_loss_dataset(forward)).merge(
         _residual_dataset(networks, forms, forward, paths))
 

@@ -21,6 +21,8 @@ def test_rates(dataset):
     assert_allclose(toy_summary.variant_rate(dataset, "consistent", "cnn", 150).estimate, both.mean())
     all_of_them = binomial_interval(TOY_SAMPLES, TOY_SAMPLES)
     assert toy_summary.rate(dataset, "clean", "ideal")[:3] == (1.0, all_of_them.low, 1.0)
+    joint = (dataset.consistent & dataset.novel).sel(source="cnn/seed0/150")
+    assert toy_summary.rate(dataset, ["consistent", "novel"], "cnn/seed0/150").estimate == joint.mean()
     held, seeds = toy_summary.seeds_holding(dataset, "cnn/seed0/150", "cnn", 150)
     assert 1 <= held <= seeds == 2
     own = dataset.consistent.sel(source="ideal").mean()

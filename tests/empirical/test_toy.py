@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 
-from empirical.consistency import clean, consistent, consistent_colours, decode, novel
+from empirical.consistency import by_held_out_map, clean, consistent, consistent_colours, decode, novel
 from empirical.toy import BACKGROUND, PALETTE, ToyLayout
 
 LAYOUTS = [
@@ -123,6 +124,20 @@ def test_clean_is_a_distance_of_the_mean():
     assert clean(images, layout).tolist() == [True, False]
     assert clean(images, layout, distance=0.52).all()
     assert consistent(images, layout).all()
+
+
+def test_by_held_out_map_is_consistent_and_drawn_by_no_map_of_training():
+    layout = ToyLayout(held_out_maps=0.25)
+    every = ToyLayout().enumerate()
+    found = by_held_out_map(every, layout)
+    assert_array_equal(found, novel(every, layout.enumerate(), layout))       # nothing else keeps an image out
+    assert found.sum() == 5056 - 3978
+    keys = np.arange(4)[None]
+    held_out = next(f for f in ToyLayout().maps if not (layout.maps == f).all(axis=1).any())
+    assert by_held_out_map(layout.render(keys, held_out[None]), layout)[0]
+    assert not by_held_out_map(layout.render(keys, layout.maps[:1]), layout)[0]
+    assert not by_held_out_map(layout.render(0 * keys, keys), layout)[0]      # inconsistent
+    assert not by_held_out_map(every, ToyLayout()).any()
 
 
 def test_novel_counts_what_training_lacks():

@@ -14,7 +14,10 @@ from compare.attention.candidates import machines
 from compare.attention.cases import SCHEDULE, case, named
 from compare.attention.config import AttentionConfig
 from compare.attention.points import noised
+from compare.published import CHANCE_CONSISTENT
 from empirical.config import TrainConfig
+from empirical.consistency import by_held_out_map
+from empirical.toy import ToyLayout
 from empirical.training import train
 from theory import AttentionScore, EquivariantLocalScore, PairScore
 from theory.schedule import ddim
@@ -46,6 +49,15 @@ def test_it_writes_dataset_table_and_figures(run):
     text = (run / "table.txt").read_text()
     assert "cnn-learned minus ELS" in text and "nan" not in text
     assert sorted(path.name for path in (run / "figures").iterdir()) == ["ends.png", "loss.png", "residual.png"]
+
+
+def test_chance_stands_first_among_the_rates(dataset, run):
+    chance = json.loads(dataset.attrs["chance_json"])
+    assert_allclose(chance["consistent"], CHANCE_CONSISTENT["one-to-one"], atol=4e-3)  # of 65,536 draws: sd 1e-3
+    assert chance["clean"] == 1.0 and chance["novel"] > 1.0 - 24 / 65_536 - 1e-3
+    assert "by_held_out_map" not in chance
+    header, row = (run / "table.txt").read_text().split("\n\n")[1].splitlines()[1:4:2]
+    assert row.split()[:3] == ["random", "colours", f"{chance['consistent']:.3f}"] and "held-out" not in header
 
 
 def test_a_finished_run_is_left_alone(run, stems, capsys):
@@ -194,3 +206,16 @@ def test_only_the_closed_forms_asked_for(stems, tmp_path):
 def test_wrong_choices_are_named(options, named):
     with pytest.raises(ValueError, match=named):
         AttentionConfig(("toy",), **options)
+
+
+def test_held_out_maps_have_a_column_of_their_own(tmp_path):
+    config = TrainConfig(count=24, width=8, batch=16, steps=4, layout=ToyLayout(held_out_maps=0.25))
+    network = str(train(config, tmp_path / "network"))
+    asked = ["--closed-forms", "uniform", "--patch-sizes", "3", "--networks", network, *OPTIONS]
+    assert command.main([*asked, "--out", str(tmp_path / "study")]) == 0
+    dataset = results.read(tmp_path / "study" / "attention.nc")
+    flags = by_held_out_map(dataset.predicted.sel(machine="ideal").values, config.layout)
+    assert_array_equal(dataset.by_held_out_map.sel(source="ideal"), flags)
+    random = json.loads(dataset.attrs["chance_json"])
+    assert 0.0 < random["by_held_out_map"] < random["consistent"]
+    assert "by held-out maps only" in (tmp_path / "study" / "table.txt").read_text()
