@@ -62,7 +62,7 @@ def _study(args: Namespace, command: str) -> int:
     config = replace(config, **{name: tuple(value) if isinstance(value, list) else value
                                 for name, value in chosen.items() if value is not None})
     networks = case(config)
-    plan = Plan("attention", config.resolved(stems(config)), "attention.nc",
+    plan = Plan("attention", config.resolved(stems(config.networks)), "attention.nc",
                 lambda folder, command: attention_study(config, networks, folder, command=command), report,
                 figures.draw)
     plan.carry_out(args.out, command, threads)

@@ -64,25 +64,41 @@ def named(networks: Sequence[str]) -> tuple[str, ...]:
                  for name in ([f"{given}/{member}" for member in members[given]] if given in members else [given]))
 
 
-def stems(config: AttentionConfig) -> list[Path]:
+def stems(networks: Sequence[str]) -> list[Path]:
     """Where the networks are, without suffix. ValueError: one that is not there."""
-    return [checkpoint.find(name) for name in config.networks]
+    return [checkpoint.find(name) for name in networks]
 
 
-def case(config: AttentionConfig) -> Case:
-    """The networks, loaded. ValueError: not toy networks, on different data, or two of one variant and seed."""
-    members, fingerprints, dataset = [], set(), None
+class Trained(NamedTuple):
+    """A network, what its training was to be, and the step that it is from."""
+
+    member: Member
+    config: TrainConfig
+    step: int
+
+
+def loaded(networks: Sequence[str], device: str) -> tuple[list[Trained], Dataset]:
+    """The networks and the training set of all of them. ValueError: not toy networks, or on different data."""
+    found, fingerprints, dataset = [], set(), None
     names = {attention: variant for variant, attention in VARIANTS.items()}
-    for name, stem in zip(config.networks, stems(config)):
-        network, record = checkpoint.load(stem, config.device)
+    for name, stem in zip(networks, stems(networks)):
+        network, record = checkpoint.load(stem, device)
         if record["config"]["dataset"] != "toy":
             raise ValueError(f"networks: got {name}, trained on {record['config']['dataset']}, want toy networks")
         made = TrainConfig.from_json(record["config"])
-        members.append(Member(names[made.attention], made.seed, NetworkDenoiser(network, SCHEDULE)))
+        member = Member(names[made.attention], made.seed, NetworkDenoiser(network, SCHEDULE))
+        found.append(Trained(member, made, record["step"]))
         fingerprints.add(record["data_fingerprint"])
         dataset = made.load() if dataset is None else dataset
     if fingerprints != {dataset.fingerprint}:
         raise ValueError("networks: got networks that were trained on different data, want one training set")
+    return found, dataset
+
+
+def case(config: AttentionConfig) -> Case:
+    """The networks, loaded. ValueError: what `loaded` says, or two of one variant and seed."""
+    found, dataset = loaded(config.networks, config.device)
+    members = [trained.member for trained in found]
     members.sort(key=lambda member: (list(VARIANTS).index(member.variant), member.training_seed))
     if len({member.name for member in members}) < len(members):
         raise ValueError("networks: got two of one variant and training seed, want each once")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+
+from compare.digests import digests
 
 BY_OWN_MAP = ("own map", "own pair")
 """Evidence sharing and joint matching along the network's own attention map: for networks that attend."""
@@ -68,6 +69,4 @@ class AttentionConfig:
 
     def resolved(self, stems: list[Path]) -> dict:
         """Everything that decides the numbers, as JSON: this record, and the digests of the networks' weights."""
-        weights = [stem.with_name(stem.name + ".safetensors") for stem in stems]
-        return {**asdict(self), "weights": {name: hashlib.sha256(path.read_bytes()).hexdigest()
-                                            for name, path in zip(self.networks, weights)}}
+        return {**asdict(self), "weights": digests(self.networks, stems)}

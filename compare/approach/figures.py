@@ -1,0 +1,50 @@
+"""The figure of the study: loss, agreement and rate against training steps, a line for each capacity."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from matplotlib.figure import Figure
+
+from compare import summary, toy_summary
+from compare.approach import summary as own
+from compare.approach.study import IDEAL
+from compare.plots import save_figure
+
+
+def draw(dataset: xr.Dataset, folder: Path) -> list[Path]:
+    """Write approach.png into `folder`; returns its path."""
+    folder.mkdir(exist_ok=True)
+    return [save_figure(folder / "approach.png", partial(_approach, dataset=dataset), (7.2, 2.9))]
+
+
+def _approach(figure: Figure, dataset: xr.Dataset) -> None:
+    panels = figure.subplots(1, 3)
+    window, steps = own.window_machine(dataset), summary.most_steps(dataset)
+    quantities = [
+        lambda name: own.loss(dataset, name),
+        lambda name: summary.machine_agreement(dataset, "r2", window, name, steps),
+        lambda name: toy_summary.rate(dataset, "consistent", summary.networks_of(dataset, name, steps)),
+    ]
+    of_label = dict(zip(dataset.variant.values.tolist(), zip(dataset.capacity.values.tolist(),
+                                                             dataset.trained_steps.values.tolist())))
+    for capacity in dict.fromkeys(dataset.capacity.values.tolist()):
+        labels = sorted((step, name) for name, (kind, step) in of_label.items() if kind == capacity)
+        for axes, quantity in zip(panels, quantities):
+            found = [quantity(name) for _, name in labels]
+            centre = np.array([interval.estimate for interval in found])
+            reach = np.abs(np.array([[interval.low, interval.high] for interval in found]).T - centre)
+            axes.errorbar([step for step, _ in labels], centre, yerr=reach, marker="o", markersize=3, elinewidth=0.6,
+                          label=capacity)
+    for k, name in enumerate(own.machines(dataset)):
+        style = {"color": "0.2" if name == IDEAL else "0.5", "linestyle": (0, (1 + 2 * k, 2)), "linewidth": 0.8}
+        panels[0].axhline(own.loss(dataset, name).estimate, **style, label=name)
+        panels[2].axhline(toy_summary.rate(dataset, "consistent", name).estimate, **style)
+    for axes, title in zip(panels, ("loss of eps, mean over t", f"median r2 with {window}", "share consistent")):
+        axes.set(title=title, xscale="log", xlabel="training steps")
+    panels[1].set_ylim(0.0, 1.02)
+    panels[2].set_ylim(0.0, 1.02)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)

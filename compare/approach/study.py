@@ -1,0 +1,101 @@
+"""The study, stage by stage: denoising losses at the same noised images, samples drawn from the same noise."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+
+import numpy as np
+import xarray as xr
+
+from compare.approach.config import ApproachConfig
+from compare.attention.cases import SCHEDULE, Trained, loaded
+from compare.attention.points import noised
+from compare.folder import RunFolder
+from compare.noise import evaluation_samples, initial_noise
+from compare.provenance import provenance
+from compare.results import Generation, Prediction, build, described
+from compare.toy_study import by_chance, judge, judged
+from theory import EquivariantLocalScore, IdealScore
+from theory.schedule import ddim
+
+IDEAL = "ideal"
+
+
+def els(patch_size: int) -> str:
+    """Name of the equivariant local machine of that window at every step."""
+    return f"els k={patch_size}"
+
+
+def capacity(trained: Trained) -> str:
+    """Which networks are of one kind: their attention, width and depth."""
+    width, depth = trained.config.width, trained.config.depth
+    return f"{trained.member.variant}, width {width}" + (f", depth {depth}" if depth else "")
+
+
+def label(trained: Trained) -> str:
+    """What a network is called: its capacity and how long it was trained."""
+    step, steps = trained.step, trained.config.steps
+    return f"{capacity(trained)}, {step:,}{'' if step == steps else f' of {steps:,}'} steps"
+
+
+def approach_study(config: ApproachConfig, folder: RunFolder, *, command: str) -> xr.Dataset:
+    """`results.build`'s dataset, with the denoising losses and what each network's training was.
+
+    folder: where parts that are done are found, and others kept. command: how the user asked for it, for the record.
+    ValueError: networks that are not of the toy set, on different data, or two of one label and training seed.
+    """
+    networks, dataset = loaded(config.networks, config.device)
+    networks.sort(key=lambda network: (capacity(network), network.config.steps, network.step, network.config.seed))
+    names = [f"{label(network)}/seed{network.config.seed}" for network in networks]
+    if len(set(names)) < len(names):
+        raise ValueError("networks: got two of one capacity, training and seed, want each once")
+    local = EquivariantLocalScore(dataset.images, max(config.patch_sizes), _padding(networks))
+    ideal = IdealScore(dataset.images)
+
+    def measured(i, _):
+        x0, x, sigma = noised(dataset.images, config.points, config.seed, SCHEDULE, (i + 1) / config.steps)
+        made = {IDEAL: ideal.denoise(x, sigma)}
+        made |= {els(k): local.denoise(x, sigma, patch_size=k) for k in config.patch_sizes}
+        made |= {name: network.member.denoiser.denoise(x, sigma) for name, network in zip(names, networks)}
+        return {name: ((output - x0) ** 2).mean(axis=(1, 2, 3)) / sigma**2 for name, output in made.items()}
+
+    forward = folder.steps("denoising loss", config.steps, measured)
+    noise = initial_noise(config.seed, evaluation_samples(config.samples), dataset.images.shape[1:])
+
+    def drawn(name, machine, steps, **settings):
+        return folder.part(f"drawn {name}", lambda: {
+            "images": ddim(machine, noise, SCHEDULE, steps=steps, **settings)})["images"]
+
+    generations = [Generation(label(network), network.config.seed, config.network_steps,
+                              drawn(name, network.member.denoiser, config.network_steps))
+                   for name, network in folder.progress(list(zip(names, networks)), "network samples")]
+    nothing = np.zeros(config.steps)
+    predictions = [Prediction(IDEAL, drawn(IDEAL, ideal, config.steps), nothing, nothing)]
+    for k in folder.progress(list(config.patch_sizes), "machine samples"):
+        sizes = [k] * config.steps
+        predictions.append(Prediction(els(k), drawn(els(k), local, config.steps, patch_sizes=sizes), sizes, nothing))
+
+    seeds = {"seed": config.seed, "evaluation_samples": [0, config.samples - 1]}
+    attrs = provenance(command=command, config=folder.config, seeds=seeds, device=config.device,
+                       data_fingerprint=dataset.fingerprint, wall_seconds=folder.seconds)
+    attrs["training_images"] = len(dataset.images)
+    attrs["chance_json"] = json.dumps(by_chance(dataset))
+    result = build(noise, predictions, generations, partial(judge, dataset), judged(dataset.layout), attrs)
+    trained = {"capacity": ([capacity(network) for network in networks], "attention, width and depth"),
+               "trained_steps": ([network.step for network in networks], "training steps behind the weights"),
+               "planned_steps": ([network.config.steps for network in networks], "training steps of the whole run")}
+    losses = described(("denoiser", "point", "step"), np.stack(list(forward.values())).astype(np.float32),
+                       "mean squared error of the predicted noise on noised training images")
+    denoiser = described("denoiser", list(forward), "machine, or network as label/training seed")
+    return result.assign(denoising_loss=losses).assign_coords(
+        denoiser=denoiser, **{name: described("network", values, long_name)
+                              for name, (values, long_name) in trained.items()})
+
+
+def _padding(networks: list[Trained]) -> str:
+    """The border of all networks, which is also the machine's. ValueError: several."""
+    found = sorted({network.config.padding for network in networks})
+    if len(found) > 1:
+        raise ValueError(f"networks: got paddings {', '.join(found)}, want one")
+    return found[0]

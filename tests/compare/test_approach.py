@@ -1,0 +1,126 @@
+"""Capacity and training against the bound of the window, on networks of a few training steps."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from compare import results, summary
+from compare.approach import __main__ as command
+from compare.approach import summary as own
+from compare.approach.config import ApproachConfig
+from compare.attention.points import noised
+from empirical import checkpoint
+from empirical.adapters import NetworkDenoiser
+from empirical.config import TrainConfig
+from empirical.training import train
+from theory import EquivariantLocalScore
+from theory.schedule import CosineSchedule, ddim
+
+SMALL = dict(count=24, batch=16)
+OPTIONS = ["--samples", "6", "--points", "5", "--jobs", "1"]
+
+
+@pytest.fixture(scope="module")
+def stems(tmp_path_factory):
+    """Width 8 for 4 steps, with a snapshot at 2, two seeds; width 12, with attention and depth."""
+    folder = tmp_path_factory.mktemp("networks")
+    for seed in (0, 1):
+        train(TrainConfig(**SMALL, width=8, steps=4, seed=seed), folder / f"cnn-{seed}", snapshots=[2])
+    train(TrainConfig(**SMALL, width=12, depth=1, steps=3, attention="learned"), folder / "deep")
+    return [str(folder / name) for name in ("deep", "cnn-0", "cnn-1", "cnn-0-2")]
+
+
+@pytest.fixture(scope="module")
+def run(stems, tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs") / "approach"
+    assert command.main(["--networks", *stems, *OPTIONS, "--out", str(out)]) == 0
+    return out
+
+
+@pytest.fixture(scope="module")
+def dataset(run):
+    return results.read(run / "approach.nc")
+
+
+def test_every_network_is_named_by_its_capacity_and_training(dataset):
+    results.validate(dataset)
+    assert summary.variants_of(dataset) == ["cnn, width 8, 2 of 4 steps", "cnn, width 8, 4 steps",
+                                            "cnn-learned, width 12, depth 1, 3 steps"]
+    assert dataset.trained_steps.values.tolist() == [2, 4, 4, 3]
+    assert dataset.planned_steps.values.tolist() == [4, 4, 4, 3]
+    assert own.denoisers(dataset, "cnn, width 8, 4 steps") == [f"cnn, width 8, 4 steps/seed{seed}" for seed in (0, 1)]
+
+
+def test_losses_and_samples_are_those_of_networks_and_machines(dataset, stems):
+    network, record = checkpoint.load(stems[0])
+    images, schedule = TrainConfig.from_json(record["config"]).load().images, CosineSchedule()
+    denoiser, local = NetworkDenoiser(network, schedule), EquivariantLocalScore(images, 5)
+    assert own.window_machine(dataset) == "els k=5"
+    for i in (3, 12):
+        x0, x, sigma = noised(images, 5, 0, schedule, (i + 1) / 20)
+        for name, output in {"cnn-learned, width 12, depth 1, 3 steps/seed0": denoiser.denoise(x, sigma),
+                             "els k=3": local.denoise(x, sigma, patch_size=3)}.items():
+            kept = dataset.denoising_loss.sel(denoiser=name).isel(step=i)
+            assert_allclose(kept, ((output - x0) ** 2).mean(axis=(1, 2, 3)) / sigma**2, rtol=1e-5)
+    drawn = dataset.generated.sel(network="cnn-learned, width 12, depth 1, 3 steps/seed0/150")
+    assert_allclose(drawn, ddim(denoiser, dataset.noise.values, schedule, steps=150), atol=1e-5)
+    expected = ddim(local, dataset.noise.values, schedule, steps=20, patch_sizes=[3] * 20)
+    assert_allclose(dataset.predicted.sel(machine="els k=3"), expected, atol=1e-5)
+
+
+def test_loss_is_over_all_seeds_and_paired_with_the_bound(dataset):
+    name = "cnn, width 8, 4 steps"
+    each = [dataset.denoising_loss.sel(denoiser=f"{name}/seed{seed}").mean() for seed in (0, 1)]
+    bound = dataset.denoising_loss.sel(denoiser="els k=5").mean()
+    assert_allclose(own.loss(dataset, name).estimate, np.mean(each), rtol=1e-6)
+    above = own.loss(dataset, name, "els k=5")
+    assert_allclose(above.estimate, np.mean(each) - bound, rtol=1e-5)
+    assert above.low > 0.0                                          # networks of four steps do not reach the optimum
+    assert own.loss(dataset, "ideal").estimate <= bound
+
+
+def test_it_writes_a_table_and_a_figure(run):
+    text = (run / "table.txt").read_text()
+    assert "cnn, width 8, 2 of 4 steps" in text and "loss minus els k=5" in text and "nan" not in text
+    assert (run / "figures" / "approach.png").stat().st_size > 10_000
+
+
+def test_a_finished_run_is_left_alone(run, stems, capsys):
+    before = (run / "approach.nc").read_bytes()
+    assert command.main(["--networks", *stems, *OPTIONS, "--out", str(run)]) == 0
+    assert (run / "approach.nc").read_bytes() == before and "is done" in capsys.readouterr().err
+
+
+def test_weights_are_in_the_record(dataset, stems):
+    config = json.loads(dataset.attrs["config_json"])
+    assert_array_equal(config["networks"], stems)
+    assert set(config["weights"]) == set(stems) and len(set(config["weights"].values())) == 4
+
+
+@pytest.mark.parametrize("wrong, said", [
+    (["--networks", "nothing"], "nothing"),
+    (["--networks", "mnist/resnet"], "toy networks"),
+    (["--networks", "toy/cnn-0", "--patch-sizes", "4"], "patch_sizes"),
+    (["--networks", "toy/cnn-0", "--points", "0"], "points"),
+    (["--networks", "toy/cnn-0", "toy/cnn-0"], "each once"),
+])
+def test_user_errors_take_one_line(wrong, said, tmp_path, capsys):
+    assert command.main([*wrong, "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
+
+
+def test_two_of_one_training_are_refused(stems, tmp_path, capsys):
+    copy = tmp_path / "copy"
+    for end in ("json", "safetensors"):
+        shutil.copy(f"{stems[1]}.{end}", f"{copy}.{end}")
+    assert command.main(["--networks", stems[1], str(copy), *OPTIONS, "--out", str(tmp_path / "out")]) == 2
+    assert "two of one capacity, training and seed" in capsys.readouterr().err
+
+
+def test_a_config_knows_what_it_cannot_be():
+    with pytest.raises(ValueError, match="^network_steps: got 0, want at least 1"):
+        ApproachConfig(("a",), network_steps=0)
