@@ -92,13 +92,18 @@ def at_strengths(machine, x: np.ndarray, sigma: float, strengths: Sequence[float
 
 
 def cosine_distance(path: Trajectory, i: int, x0: np.ndarray) -> np.ndarray:
-    """1 - cos between the noise predictions of candidates x0 (K, B, C, H, W) and of the network at step i: (K, B).
+    """1 - cos between the noise predictions of candidates x0 (K, B, C, H, W) and of the network at step i: (K, B)."""
+    root = np.sqrt(path.alpha_bar[i])
+    return cosine_distance_of_noise(path.phi[i] - root * x0, path.phi[i] - root * path.x0[i])
+
+
+def cosine_distance_of_noise(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """1 - cos between predicted noises (..., C, H, W), each up to a factor; leading axes broadcast.
 
     From the angle between them, 2 sin^2(angle / 2): at high noise every eps is nearly phi itself, and cosines that
     differ only beyond 1 - 1e-16 would all look the same.
     """
-    root = np.sqrt(path.alpha_bar[i])
-    u, v = _directions(path.phi[i] - root * x0), _directions(path.phi[i] - root * path.x0[i])
+    u, v = _directions(first), _directions(second)
     angle = 2.0 * np.arctan2(np.linalg.norm(u - v, axis=-1), np.linalg.norm(u + v, axis=-1))
     return 2.0 * np.sin(angle / 2.0) ** 2
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from compare import summary, toy_summary
 from compare.attention import residual
 from compare.attention import summary as own
-from compare.attention.study import ANOTHER_SEED, IDEAL
+from compare.attention.study import ANOTHER_SEED, ELS, IDEAL, MATCHED_CNN
 from compare.names import els_fitted
 from compare.plots import save_figure
 
@@ -25,11 +25,12 @@ SLOPE_FROM = 0.05
 
 
 def draw(dataset: xr.Dataset, folder: Path) -> list[Path]:
-    """Write loss.png, residual.png and ends.png into `folder`; returns their paths."""
+    """Write loss.png, agreement.png, residual.png and ends.png into `folder`; returns their paths."""
     folder.mkdir(exist_ok=True)
     variants = len(summary.variants_of(dataset))
     wide = 0.6 + 2.4 * variants
-    figures = {"loss.png": (_loss, wide, 2.9), "residual.png": (_residual, wide, 4.4), "ends.png": (_ends, wide, 3.4)}
+    figures = {"loss.png": (_loss, wide, 2.9), "agreement.png": (_agreement, wide, 3.6),
+               "residual.png": (_residual, wide, 4.4), "ends.png": (_ends, wide, 3.4)}
     return [save_figure(folder / name, partial(content, dataset=dataset), (width, height))
             for name, (content, width, height) in figures.items()]
 
@@ -51,6 +52,27 @@ def _loss(figure: Figure, dataset: xr.Dataset) -> None:
         axes.set(title=variant, xlabel="t (1 = most noise)", xlim=(0.0, 1.0))
     panels[0].set_ylabel("eps loss above the ideal score's")
     _legend(figure, panels)
+
+
+def _agreement(figure: Figure, dataset: xr.Dataset) -> None:
+    """How alike network and companion are at the same noisy image: noised images drawn, the network's path dashed."""
+    t, variants = dataset.t.values, summary.variants_of(dataset)
+    rows = figure.subplots(2, len(variants), sharex=True, sharey="row", squeeze=False)
+    colours = {ELS: "C0", IDEAL: "0.2", ANOTHER_SEED: "black", MATCHED_CNN: "C1"}
+    for column, variant in zip(rows.T, variants):
+        for companion in dataset.companion.values.tolist():
+            for on, style in (("point", "-"), ("path", "--")):
+                for axes, measure in zip(column, ("cosine_distance", "r2")):
+                    values = own.alike_by_step(dataset, variant, companion, measure, on)
+                    if not np.isnan(values).all():
+                        axes.plot(t, values, style, color=colours[companion],
+                                  label=companion if on == "point" else None,
+                                  linewidth=2.0 if companion == ANOTHER_SEED else 1.0)
+        column[0].set(title=variant, yscale="log")
+        column[1].set(xlabel="t (1 = most noise)", xlim=(0.0, 1.0), ylim=(0.0, 1.02))
+    rows[0, 0].set_ylabel("1 - cos, eps")
+    rows[1, 0].set_ylabel("r2, x0hat")
+    _legend(figure, rows[1])
 
 
 def _residual(figure: Figure, dataset: xr.Dataset) -> None:

@@ -27,7 +27,7 @@ def report(dataset: xr.Dataset) -> str:
             f"samples and {dataset.sizes['point']} noised images, seed {config['seed']}, machines {config['steps']} "
             f"steps; computed in {dataset.attrs['wall_seconds']:.0f} s")
     variants = summary.variants_of(dataset)
-    sections = [head, _rates(dataset), _losses(dataset)]
+    sections = [head, _rates(dataset), _losses(dataset), _alike(dataset)]
     for variant in variants:
         sections += [_residual(dataset, variant), _ends(dataset, variant)]
     return "\n\n".join([*sections, _fits(dataset), _answers(dataset)]) + "\n"
@@ -71,6 +71,20 @@ def _losses(dataset: xr.Dataset) -> str:
     return ("Denoising loss, of eps, on noised training images; networks, and closed forms by their own map: mean over "
             "training seeds\n"
             + aligned(header, rows))
+
+
+def _alike(dataset: xr.Dataset) -> str:
+    """At every other step: median r2 of x0hat, at noised images and on the network's own path."""
+    steps = slice(1, None, max(1, dataset.sizes["step"] // 10))
+    rows = []
+    for variant in summary.variants_of(dataset):
+        for companion in dataset.companion.values.tolist():
+            for on, where in (("point", "noised images"), ("path", "own path")):
+                values = own.alike_by_step(dataset, variant, companion, "r2", on)
+                if not np.isnan(values).all():
+                    rows.append([variant, companion, where, *(f"{value:.3f}" for value in values[steps])])
+    return ("Median r2 of x0hat at the same noisy image, network and companion\n"
+            + aligned(["network", "companion", "at", *(f"t={t:.2f}" for t in dataset.t.values[steps])], rows))
 
 
 def _residual(dataset: xr.Dataset, variant: str) -> str:

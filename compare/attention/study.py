@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 import xarray as xr
 
+from compare.attention.alike import MEASURES, alike
 from compare.attention.candidates import Machines, applied, machines
 from compare.attention.cases import SCHEDULE, Case, Member
 from compare.attention.config import AttentionConfig
@@ -24,8 +25,8 @@ from compare.results import Generation, build, described
 from compare.toy_study import by_chance, judge, judged
 from theory.schedule import ddim
 
-ANOTHER_SEED, MATCHED_CNN, IDEAL = "another training seed", "cnn of the same seed", "ideal"
-"""What the closed forms stand beside in the residual test."""
+ANOTHER_SEED, MATCHED_CNN, IDEAL, ELS = "another training seed", "cnn of the same seed", "ideal", "els"
+"""What the closed forms stand beside in the residual test, and what a network is held against step by step."""
 
 
 def attention_study(config: AttentionConfig, networks: Case, folder: RunFolder, *, command: str) -> xr.Dataset:
@@ -44,6 +45,11 @@ def attention_study(config: AttentionConfig, networks: Case, folder: RunFolder, 
     forward |= folder.steps("noised images", config.steps, lambda i, _: _forward(config, networks, forms, fits, i))
     paths = [_path_products(config, folder, networks, forms, fits, variant, noise) for variant in networks.variants]
 
+    alike_at_points = folder.steps("agreement at noised images", config.steps, lambda i, _: _alike(
+        networks, forms, fits, i, *_noised(config, networks, i)[1:], networks.members))
+    alike_on_paths = [_alike_on_path(config, folder, networks, forms, fits, variant, noise)
+                      for variant in networks.variants]
+
     sampled = [(member, steps) for member in networks.members for steps in config.network_steps]
     generations = [_generation(folder, noise, *which) for which in folder.progress(sampled, "network samples")]
     predictions = [_prediction(config, folder, noise, machine)
@@ -60,7 +66,7 @@ def attention_study(config: AttentionConfig, networks: Case, folder: RunFolder, 
     result = build(noise, predictions, generations, partial(judge, networks.dataset),
                    judged(networks.dataset.layout), attrs)
     return result.merge(_fit_dataset(fits, config)).merge(_loss_dataset(forward)).merge(
-        _residual_dataset(networks, forms, forward, paths))
+        _residual_dataset(networks, forward, paths)).merge(_alike_dataset(networks, alike_at_points, alike_on_paths))
 
 
 # Fits
@@ -173,6 +179,33 @@ def _error(output: np.ndarray, x0: np.ndarray, sigma: float) -> np.ndarray:
     return ((output - x0) ** 2).mean(axis=(1, 2, 3)) / sigma**2
 
 
+# Agreement itself
+
+
+def _alike(networks: Case, forms: Machines, fits, i: int, x: np.ndarray, sigma: float,
+           members: list[Member]) -> dict[str, np.ndarray]:
+    """At step i, of each of the members and its companion, MEMBER|COMPANION: `alike.alike`, (2, images)."""
+    made = {member.name: member.denoiser.denoise(x, sigma) for member in networks.members}
+    ideal, found = forms.ideal.denoise(x, sigma), {}
+    for member in members:
+        local = forms.local.denoise(x, sigma, patch_size=_local_patch_size(fits[member.variant], i))
+        seeds = networks.of(member.variant)
+        others = _others(networks, member, seeds[seeds.index(member) - 1], made)
+        for companion, output in {ELS: local, IDEAL: ideal, **others}.items():
+            found[f"{member.name}|{companion}"] = alike(x, made[member.name], output)
+    return found
+
+
+def _alike_on_path(config: AttentionConfig, folder: RunFolder, networks: Case, forms: Machines, fits, variant: str,
+                   noise: np.ndarray) -> tuple[str, dict[str, np.ndarray]]:
+    """The same along the trajectory of the variant's first network: its name, and COMPANION (2, samples, steps)."""
+    member = networks.of(variant)[0]
+    path = _trajectory(config, folder, f"path {variant}", member, noise[: config.path_samples])
+    found = folder.steps(f"agreement on path of {variant}", config.steps,
+                         lambda i, _: _alike(networks, forms, fits, i, *path.query(i), [member]))
+    return member.name, _by_member(found, [member.name])[member.name]
+
+
 # To the end
 
 
@@ -230,25 +263,13 @@ def _loss_dataset(forward: dict[str, np.ndarray]) -> xr.Dataset:
         {"denoiser": described("denoiser", list(losses), "network as variant/training seed, or closed form")})
 
 
-def _residual_dataset(networks: Case, forms: Machines, forward: dict[str, np.ndarray], paths) -> xr.Dataset:
+def _residual_dataset(networks: Case, forward: dict[str, np.ndarray], paths) -> xr.Dataset:
     """yy, yz, zz of `residual.products` at the noised images and along the paths; NaN where there is nothing."""
     against = list(dict.fromkeys(name.split("|")[1] for name in forward if not name.startswith("loss|")))
     members = [member.name for member in networks.members]
-
-    def filled(found: dict[str, dict[str, np.ndarray]], names: list[str]) -> np.ndarray:
-        shape = next(iter(next(iter(found.values())).values())).shape                            # (3, images, steps)
-        out = np.full((len(names), len(against), *shape), np.nan, np.float32)
-        for n, name in enumerate(names):
-            for a, other in enumerate(against):
-                if other in found[name]:
-                    out[n, a] = found[name][other]
-        return out
-
-    points = {name: {key.split("|")[1]: values for key, values in forward.items() if key.startswith(f"{name}|")}
-              for name in members}
     note = ", of y = network - ELS and z = another denoiser - ELS, as predicted noise, sum over pixels and channels"
-    arrays = {("point", "member"): filled(points, members),
-              ("path_sample", "path_member"): filled(dict(paths), [name for name, _ in paths])}
+    arrays = {("point", "member"): _filled(_by_member(forward, members), against),
+              ("path_sample", "path_member"): _filled(dict(paths), against)}
     variables = {}
     for (over, of), values in arrays.items():
         for p, product in enumerate(Products._fields):
@@ -259,3 +280,32 @@ def _residual_dataset(networks: Case, forms: Machines, forward: dict[str, np.nda
         "path_member": described("path_member", [name for name, _ in paths], "network whose trajectory it is"),
         "against": described("against", against, "what gives z: closed form with its residual strength, or network"),
     })
+
+
+def _alike_dataset(networks: Case, at_points: dict[str, np.ndarray], on_paths) -> xr.Dataset:
+    """MEASURES of network and companion, at the noised images and along the paths; NaN where there is nothing."""
+    companions = list(dict.fromkeys(name.split("|")[1] for name in at_points))
+    members = [member.name for member in networks.members]
+    arrays = {("point", "member"): _filled(_by_member(at_points, members), companions),
+              ("path_sample", "path_member"): _filled(dict(on_paths), companions)}
+    variables = {f"{over.removesuffix('_sample')}_{measure}": described(
+        (of, "companion", over, "step"), values[:, :, m], f"{long_name}: network and companion")
+        for (over, of), values in arrays.items() for m, (measure, long_name) in enumerate(MEASURES.items())}
+    return xr.Dataset(variables, {"companion": described("companion", companions, "what the network is held against")})
+
+
+def _by_member(found: dict[str, np.ndarray], members: list[str]) -> dict[str, dict[str, np.ndarray]]:
+    """MEMBER|OTHER as two keys."""
+    return {name: {key.split("|")[1]: values for key, values in found.items() if key.startswith(f"{name}|")}
+            for name in members}
+
+
+def _filled(found: dict[str, dict[str, np.ndarray]], others: list[str]) -> np.ndarray:
+    """(members, others, ...), NaN where a member has not the other."""
+    shape = next(iter(next(iter(found.values())).values())).shape
+    out = np.full((len(found), len(others), *shape), np.nan, np.float32)
+    for n, of_member in enumerate(found.values()):
+        for o, other in enumerate(others):
+            if other in of_member:
+                out[n, o] = of_member[other]
+    return out

@@ -65,6 +65,14 @@ def by_step(dataset: xr.Dataset, variant: str, against: str, statistic, on: str 
     return statistic(*products_of(dataset, variant, against, on))
 
 
+def alike_by_step(dataset: xr.Dataset, variant: str, companion: str, measure: str, on: str = "point") -> np.ndarray:
+    """Median over images and training seeds of a measure of `alike`, (steps,); on: as in `products_of`."""
+    of = "member" if on == "point" else "path_member"
+    names = [name for name in dataset[of].values.tolist() if name.split("/")[0] == variant]
+    values = dataset[f"{on}_{measure}"].sel({of: names, "companion": companion})
+    return values.median([of, "point" if on == "point" else "path_sample"]).values
+
+
 def window(dataset: xr.Dataset, variant: str) -> tuple[float, float]:
     """The shortest stretch of t that holds the share IMPORTANT of the network's squared distance from ELS."""
     energy = products_of(dataset, variant, against_of(dataset, variant)[0]).yy.sum(axis=-1)

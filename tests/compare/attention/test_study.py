@@ -14,6 +14,7 @@ from compare.attention.candidates import machines
 from compare.attention.cases import SCHEDULE, case, named
 from compare.attention.config import AttentionConfig
 from compare.attention.points import noised
+from compare.metrics import agreement
 from compare.published import CHANCE_CONSISTENT
 from empirical.config import TrainConfig
 from empirical.consistency import by_held_out_map
@@ -48,7 +49,8 @@ def dataset(run):
 def test_it_writes_dataset_table_and_figures(run):
     text = (run / "table.txt").read_text()
     assert "cnn-learned minus ELS" in text and "nan" not in text
-    assert sorted(path.name for path in (run / "figures").iterdir()) == ["ends.png", "loss.png", "residual.png"]
+    assert sorted(path.name for path in (run / "figures").iterdir()) == ["agreement.png", "ends.png", "loss.png",
+                                                                               "residual.png"]
 
 
 def test_chance_stands_first_among_the_rates(dataset, run):
@@ -134,6 +136,28 @@ def test_what_is_said_of_a_form_by_its_own_map_is_over_pairs_of_map_and_network(
                     np.nanmean(r2 - els), rtol=1e-6)
     assert own.machines_of(dataset, "pair", "cnn-learned") == ["pair fitted to cnn-learned"]
     assert_allclose(own.loss(dataset, names), dataset.denoising_loss.sel(denoiser=names).mean(["denoiser", "point"]))
+
+
+def test_agreement_is_that_of_network_and_companion(dataset, stems):
+    networks, i = case(AttentionConfig(tuple(stems))), 1
+    _, x, sigma = noised(networks.dataset.images, 6, 0, SCHEDULE, (i + 1) / 3)
+    member, second = networks.of("cnn-learned")
+    made, twin = member.denoiser.denoise(x, sigma), networks.of("cnn")[0]
+    k = int(dataset.patch_size.sel(machine="els fitted to cnn-learned").values[i])
+    local = EquivariantLocalScore(networks.dataset.images, k).denoise(x, sigma)
+    others = {"els": local, "another training seed": second.denoiser.denoise(x, sigma),
+              "cnn of the same seed": twin.denoiser.denoise(x, sigma)}
+    for companion, other in others.items():
+        kept = dataset.sel(member=member.name, companion=companion).isel(step=i)
+        assert_allclose(kept.point_r2, agreement(made, other).r2, rtol=1e-4)
+        a, b = ((x - output).reshape(6, -1) for output in (made, other))
+        cosine = (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+        assert_allclose(kept.point_cosine_distance, 1.0 - cosine, rtol=1e-4, atol=1e-9)
+    path = dataset.path_r2.sel(path_member=member.name, companion="els")
+    assert path.shape == (4, 3) and ((path >= 0.0) & (path <= 1.0)).all()
+    values = dataset.point_r2.sel(member=["cnn-learned/seed0", "cnn-learned/seed1"], companion="ideal").isel(step=i)
+    assert_allclose(own.alike_by_step(dataset, "cnn-learned", "ideal", "r2")[i], np.median(values), rtol=1e-6)
+    assert dataset.point_r2.sel(member="cnn/seed0", companion="cnn of the same seed").isnull().all()
 
 
 def test_samples_are_drawn_with_the_fitted_settings(dataset, stems):
