@@ -25,7 +25,7 @@ def _approach(figure: Figure, dataset: xr.Dataset) -> None:
     panels = figure.subplots(1, 3)
     window, steps = own.window_machine(dataset), summary.most_steps(dataset)
     quantities = [
-        lambda name: own.loss(dataset, name),
+        lambda name: own.loss(dataset, name, window),
         lambda name: summary.machine_agreement(dataset, "r2", window, name, steps),
         lambda name: toy_summary.rate(dataset, "consistent", summary.networks_of(dataset, name, steps)),
     ]
@@ -41,9 +41,9 @@ def _approach(figure: Figure, dataset: xr.Dataset) -> None:
                           label=capacity)
     for k, name in enumerate(own.machines(dataset)):
         style = {"color": "0.2" if name == IDEAL else "0.5", "linestyle": (0, (1 + 2 * k, 2)), "linewidth": 0.8}
-        panels[0].axhline(own.loss(dataset, name).estimate, **style, label=name)
+        panels[0].axhline(own.loss(dataset, name, window).estimate, **style, label=name)
         panels[2].axhline(toy_summary.rate(dataset, "consistent", name).estimate, **style)
-    for axes, title in zip(panels, ("loss of eps, mean over t", f"median r2 with {window}", "share consistent")):
+    for axes, title in zip(panels, (f"loss of eps above {window}", f"median r2 with {window}", "share consistent")):
         axes.set(title=title, xscale="log", xlabel="training steps")
     panels[1].set_ylim(0.0, 1.02)
     panels[2].set_ylim(0.0, 1.02)
