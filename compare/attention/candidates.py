@@ -30,6 +30,10 @@ RULES = ("uniform", "identity", "top1", "overlap")
 
 OWN_MAP = dict(zip(BY_OWN_MAP, (AttentionScore, PairScore)))
 
+DERIVED = {"own map": 1.0 / RECEPTIVE_FIELD**2, "own pair": 1.0, "uniform": 1.0 / RECEPTIVE_FIELD**2, "pair": 1.0}
+"""The strength that a closed form has before anything is fitted, with the networks' window: joint matching counts the
+attended patch like the own one, evidence sharing counts a noisy pixel once for each of the k^2 windows that hold it."""
+
 
 class Blend:
     """x0 = (1 - strength) ELS + strength ideal, strength in [0, 1]: as far towards the best possible answer as asked.
@@ -57,6 +61,11 @@ class Machines(NamedTuple):
     ideal: IdealScore
     shared: dict[str, object]
     by_own_map: tuple[str, ...]
+
+    def derived(self, member: Member | None = None) -> dict[str, object]:
+        """The forms of DERIVED, by name: those that attend as this network, or those that are the same for all."""
+        forms = self.shared if member is None else self.attending_as(member)
+        return {name: machine for name, machine in forms.items() if name in DERIVED}
 
     def attending_as(self, member: Member) -> dict[str, object]:
         """The closed forms that attend as this network does, by name; none for a network that does not attend."""

@@ -13,12 +13,12 @@ from compare import summary, toy_summary
 from compare.attention import residual
 from compare.attention import summary as own
 from compare.attention.study import ANOTHER_SEED, ELS, IDEAL, MATCHED_CNN
-from compare.names import els_fitted
+from compare.names import AS_DERIVED, els_fitted
 from compare.plots import save_figure
 
 NETWORK = {"color": "black", "linewidth": 2.0}
 COLOURS = {"own map": "C5", "own pair": "#e377c2", "uniform": "C0", "identity": "C1", "top1": "C2", "overlap": "C3",
-           "pair": "C4", "innovation": "#8c564b", "consensus": "#7b3294", "blend": "0.5"}
+           "pair": "C4", "innovation": "#8c564b", "consensus": "#7b3294", "blend": "0.5", ELS: "black", IDEAL: "0.2"}
 
 SLOPE_FROM = 0.05
 """The explained share from which a slope is drawn: below, it is the slope of noise."""
@@ -47,7 +47,7 @@ def _loss(figure: Figure, dataset: xr.Dataset) -> None:
                 k = int(name.removeprefix("els k="))
                 axes.plot(t, above([name]), ":", color="0.4", linewidth=0.5 + 0.2 * k, label=name)
         for form in own.forms_of(dataset, variant):
-            axes.plot(t, above(own.machines_of(dataset, form, variant)), color=COLOURS[form], label=form)
+            axes.plot(t, above(own.machines_of(dataset, form, variant)), **_style(form), label=form)
         axes.plot(t, above(own.members_of(dataset, variant)), **NETWORK, label="network")
         axes.set(title=variant, xlabel="t (1 = most noise)", xlim=(0.0, 1.0))
     panels[0].set_ylabel("eps loss above the ideal score's")
@@ -82,8 +82,7 @@ def _residual(figure: Figure, dataset: xr.Dataset) -> None:
     for column, variant in zip(rows.T, variants):
         names = own.forms_of(dataset, variant) + [name for name in (IDEAL, ANOTHER_SEED)
                                                   if name in own.against_of(dataset, variant)]
-        style = lambda name: NETWORK if name == ANOTHER_SEED else {"color": COLOURS.get(name, "0.2"),
-                                                                   "linestyle": ":" if name == IDEAL else "-"}
+        style = lambda name: NETWORK if name == ANOTHER_SEED else _style(name)
         energy = own.products_of(dataset, variant, names[0]).yy.mean(axis=-1)
         column[0].plot(t, np.sqrt(energy), color="0.4")
         for name in names:
@@ -106,15 +105,15 @@ def _ends(figure: Figure, dataset: xr.Dataset) -> None:
     steps, variants = summary.most_steps(dataset), summary.variants_of(dataset)
     panels = figure.subplots(1, len(variants), sharex=True, sharey=True, squeeze=False)[0]
     for axes, variant in zip(panels, variants):
-        machines = {"els": els_fitted(variant), IDEAL: IDEAL}
+        machines = {ELS: els_fitted(variant), IDEAL: IDEAL}
         machines |= {form: own.machines_of(dataset, form, variant) for form in own.forms_of(dataset, variant)}
         for label, machine in machines.items():
             rate = toy_summary.rate(dataset, "consistent", machine)
             r2 = summary.machine_agreement(dataset, "r2", machine, variant, steps)
             axes.errorbar(rate.estimate, r2.estimate, yerr=[[r2.estimate - r2.low], [r2.high - r2.estimate]],
                           xerr=[[rate.estimate - rate.low], [rate.high - rate.estimate]], fmt="o", label=label,
-                          color={"els": "black", IDEAL: "0.2"}.get(label) or COLOURS[label], elinewidth=0.6,
-                          markerfacecolor="none" if label == IDEAL else None)
+                          color=_style(label)["color"], elinewidth=0.6,
+                          markerfacecolor=None if _style(label)["linestyle"] == "-" else "none")
         network = toy_summary.variant_rate(dataset, "consistent", variant, steps)
         axes.axvspan(network.low, network.high, color="C1", alpha=0.25, linewidth=0, label="the network's rate")
         if len(summary.networks_of(dataset, variant, steps)) > 1:
@@ -124,6 +123,12 @@ def _ends(figure: Figure, dataset: xr.Dataset) -> None:
                  ylim=(0.3, 1.02))
     panels[0].set_ylabel("median r2 with the network")
     _legend(figure, panels)
+
+
+def _style(name: str) -> dict:
+    """A form's colour; dashed, or hollow, as it was derived."""
+    bare = name.removesuffix(AS_DERIVED)
+    return {"color": COLOURS[bare], "linestyle": ":" if name == IDEAL else "-" if bare == name else "--"}
 
 
 def _legend(figure: Figure, panels) -> None:

@@ -11,7 +11,7 @@ from compare import summary, toy_summary
 from compare.attention import residual
 from compare.attention import summary as own
 from compare.attention.study import ANOTHER_SEED, IDEAL
-from compare.names import els_fitted, fitted
+from compare.names import els_fitted
 from compare.table import aligned, shown
 
 QUALITIES = {"consistent": "consistent", "clean": "clean", "novel": "novel",
@@ -42,7 +42,7 @@ def _rates(dataset: xr.Dataset) -> str:
             sources[variant, steps] = summary.networks_of(dataset, variant, steps)
         forms = own.forms_of(dataset, variant)
         sources |= {(machine, dataset.sizes["step"]): [machine] for machine in (els_fitted(variant), IDEAL)}
-        sources |= {(fitted(form, variant), dataset.sizes["step"]): own.machines_of(dataset, form, variant)
+        sources |= {(own.title(dataset, form, variant), dataset.sizes["step"]): own.machines_of(dataset, form, variant)
                     for form in forms}
     rows = [["random colours", "", "", *(f"{chance[quality]:.3f}" for quality in columns)]]
     for (name, steps), of_seeds in sources.items():
@@ -60,7 +60,7 @@ def _losses(dataset: xr.Dataset) -> str:
     named = {name: [name] for name in (IDEAL, *local)}
     named |= {variant: own.members_of(dataset, variant) for variant in variants}
     for variant in own.attention_variants(dataset):
-        named |= {fitted(form, variant): own.machines_of(dataset, form, variant)
+        named |= {own.title(dataset, form, variant): own.machines_of(dataset, form, variant)
                   for form in own.forms_of(dataset, variant)}
     steps = slice(1, None, max(1, dataset.sizes["step"] // 10))
     rows = [[name, *(f"{value:.4f}" for value in own.loss(dataset, denoisers)[steps]),
@@ -108,7 +108,8 @@ def _residual(dataset: xr.Dataset, variant: str) -> str:
 def _ends(dataset: xr.Dataset, variant: str) -> str:
     steps, els = summary.most_steps(dataset), els_fitted(variant)
     rows = []
-    named = {fitted(form, variant): own.machines_of(dataset, form, variant) for form in own.forms_of(dataset, variant)}
+    forms = own.forms_of(dataset, variant)
+    named = {own.title(dataset, form, variant): own.machines_of(dataset, form, variant) for form in forms}
     for name, machine in {els: els, **named, IDEAL: IDEAL}.items():
         gain = "" if machine == els else shown(summary.gain(dataset, machine, els, variant, steps), "+.3f")
         held, seeds = toy_summary.seeds_holding(dataset, machine, variant, steps)
@@ -136,18 +137,22 @@ def _fits(dataset: xr.Dataset) -> str:
 
 
 def _answers(dataset: xr.Dataset) -> str:
+    """Of each network with attention: the form that explains most, and the one whose samples are nearest."""
     steps = summary.most_steps(dataset)
     lines = ["Does a closed form of attention predict the network with attention better than ELS does?"]
     for variant in own.attention_variants(dataset):
-        form, els = own.best_form(dataset, variant), els_fitted(variant)
-        machine = own.machines_of(dataset, form, variant)
-        share, gain = own.explained(dataset, variant, form), summary.gain(dataset, machine, els, variant, steps)
-        end = "better" if gain.low > 0.0 else "worse" if gain.high < 0.0 else "neither better nor worse"
-        rate, network = (toy_summary.rate(dataset, "consistent", machine),
-                         toy_summary.variant_rate(dataset, "consistent", variant, steps))
-        inside = "inside" if network.low <= rate.estimate <= network.high else "outside"
-        lines.append(
-            f"  {variant}: '{form}' explains most of where it parts from ELS, {shown(share)}; drawn to the end it "
-            f"predicts the network {end} than ELS, r2 {shown(gain, '+.3f')}; consistent {shown(rate)}, {inside} the "
-            f"network's {shown(network)}")
+        els = els_fitted(variant)
+        gains = {form: summary.gain(dataset, own.machines_of(dataset, form, variant), els, variant, steps)
+                 for form in own.theories_of(dataset, variant)}
+        explains, nearest = own.best_form(dataset, variant), max(gains, key=lambda form: gains[form].estimate)
+        for form, best in ((explains, "explains most of where it parts from ELS"), (nearest, "draws nearest to it")):
+            gain, machine = gains[form], own.machines_of(dataset, form, variant)
+            end = "better" if gain.low > 0.0 else "worse" if gain.high < 0.0 else "neither better nor worse"
+            rate, network = (toy_summary.rate(dataset, "consistent", machine),
+                             toy_summary.variant_rate(dataset, "consistent", variant, steps))
+            inside = "inside" if network.low <= rate.estimate <= network.high else "outside"
+            lines.append(
+                f"  {variant}: '{form}' {best}: explained {shown(own.explained(dataset, variant, form))}, drawn to the "
+                f"end {end} than ELS, r2 {shown(gain, '+.3f')}; consistent {shown(rate)}, {inside} the network's "
+                f"{shown(network)}")
     return "\n".join(lines)

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from compare.attention.alike import MEASURES, alike
-from compare.attention.candidates import Machines, applied, machines
+from compare.attention.candidates import DERIVED, RECEPTIVE_FIELD, Machines, applied, machines
 from compare.attention.cases import SCHEDULE, Case, Member
 from compare.attention.config import AttentionConfig
 from compare.attention.points import noised
@@ -18,7 +18,7 @@ from compare.attention.tuning import Tuning, tune_step, tuned
 from compare.calibration import Trajectory, trajectory
 from compare.folder import RunFolder
 from compare.machines import StudyMachine
-from compare.names import els_fitted, fitted
+from compare.names import derived, els_fitted, fitted
 from compare.noise import calibration_samples, evaluation_samples, initial_noise
 from compare.provenance import provenance
 from compare.results import Generation, build, described
@@ -43,6 +43,8 @@ def attention_study(config: AttentionConfig, networks: Case, folder: RunFolder, 
     forward = folder.steps("noised images, own map", config.steps,
                            lambda i, _: _forward_by_map(config, networks, forms, fits, i)) if forms.by_own_map else {}
     forward |= folder.steps("noised images", config.steps, lambda i, _: _forward(config, networks, forms, fits, i))
+    forward |= folder.steps("noised images, as derived", config.steps,
+                            lambda i, _: _forward_derived(config, networks, forms, fits, i))
     paths = [_path_products(config, folder, networks, forms, fits, variant, noise) for variant in networks.variants]
 
     alike_at_points = folder.steps("agreement at noised images", config.steps, lambda i, _: _alike(
@@ -135,6 +137,21 @@ def _forward_by_map(config: AttentionConfig, networks: Case, forms: Machines, fi
     return found
 
 
+def _forward_derived(config: AttentionConfig, networks: Case, forms: Machines, fits, i: int) -> dict[str, np.ndarray]:
+    """The same of the closed forms with the settings of their derivation."""
+    x0, x, sigma = _noised(config, networks, i)
+    shared = _as_derived(forms.derived(), x, sigma)
+    found = {f"loss|{derived(name)}": _error(output, x0, sigma) for name, output in shared.items()}
+    for member in networks.members:
+        own, network = _as_derived(forms.derived(member), x, sigma), member.denoiser.denoise(x, sigma)
+        local = forms.local.denoise(x, sigma, patch_size=_local_patch_size(fits[member.variant], i))
+        found |= {f"loss|{derived(name, member.variant, member.training_seed)}": _error(output, x0, sigma)
+                  for name, output in own.items()}
+        found |= {f"{member.name}|{derived(name)}": np.stack(products(network, output, local, sigma))
+                  for name, output in (own | shared).items()}
+    return found
+
+
 def _noised(config: AttentionConfig, networks: Case, i: int) -> tuple[np.ndarray, np.ndarray, float]:
     return noised(networks.dataset.images, config.points, config.seed, SCHEDULE, (i + 1) / config.steps)
 
@@ -154,13 +171,25 @@ def _path_products(config: AttentionConfig, folder: RunFolder, networks: Case, f
                     **_others(networks, members[0], members[-1], made)}
         return {against: np.stack(products(path.x0[i], output, local, sigma)) for against, output in compared.items()}
 
-    return members[0].name, folder.steps(f"path of {variant}", config.steps, at)
+    def at_derived(i, _):
+        x, sigma = path.query(i)
+        local = forms.local.denoise(x, sigma, patch_size=_local_patch_size(fits[variant], i))
+        made = _as_derived(forms.derived(members[0]) | forms.derived(), x, sigma)
+        return {derived(name): np.stack(products(path.x0[i], output, local, sigma)) for name, output in made.items()}
+
+    found = folder.steps(f"path of {variant}", config.steps, at)
+    return members[0].name, found | folder.steps(f"path of {variant}, as derived", config.steps, at_derived)
 
 
 def _directions(asked: dict[str, object], tunings: dict[str, Tuning], i: int, x, sigma: float) -> dict[str, np.ndarray]:
     """What each closed form makes of x with ELS's window and its strength for the residual test."""
     return {name: applied(machine, x, sigma, tunings[name].local_patch_size[i], tunings[name].residual_strength[i])
             for name, machine in asked.items()}
+
+
+def _as_derived(asked: dict[str, object], x, sigma: float) -> dict[str, np.ndarray]:
+    """What each closed form makes of x with the networks' window and the strength that it was derived with."""
+    return {name: applied(machine, x, sigma, RECEPTIVE_FIELD, DERIVED[name]) for name, machine in asked.items()}
 
 
 def _others(networks: Case, member: Member, second: Member, made: dict) -> dict[str, np.ndarray]:
@@ -217,6 +246,11 @@ def _generation(folder: RunFolder, noise: np.ndarray, member: Member, steps: int
 
 def _fitted(config: AttentionConfig, networks: Case, forms: Machines, fits) -> list[StudyMachine]:
     found = [StudyMachine(IDEAL, forms.ideal)]
+    named = {derived(name): (machine, DERIVED[name]) for name, machine in forms.derived().items()}
+    named |= {derived(name, member.variant, member.training_seed): (machine, DERIVED[name])
+              for member in networks.members for name, machine in forms.derived(member).items()}
+    found += [StudyMachine(name, machine, np.full(config.steps, RECEPTIVE_FIELD), np.full(config.steps, strength))
+              for name, (machine, strength) in named.items()]
     for variant in networks.variants:
         tunings = fits[variant]
         found.append(StudyMachine(els_fitted(variant), forms.local, next(iter(tunings.values())).local_patch_size))

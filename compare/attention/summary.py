@@ -11,7 +11,7 @@ import xarray as xr
 from compare.attention import residual
 from compare.attention.residual import Products
 from compare.intervals import Interval, bootstrap_interval
-from compare.names import els_fitted, fitted
+from compare.names import AS_DERIVED, derived, els_fitted, fitted
 from compare.summary import variants_of
 
 IMPORTANT = 0.5
@@ -23,16 +23,30 @@ def members_of(dataset: xr.Dataset, variant: str) -> list[str]:
 
 
 def forms_of(dataset: xr.Dataset, variant: str) -> list[str]:
-    """Closed forms that were fitted to the variant, by their own names."""
+    """Closed forms that the variant is held against, by their own names: those fitted to it, those as derived."""
     end = f" fitted to {variant}"
-    return [name.removesuffix(end) for name in dataset.fit.values.tolist() if name.endswith(end)]
+    asked = [name.removesuffix(end) for name in dataset.fit.values.tolist() if name.endswith(end)]
+    machines = set(dataset.machine.values.tolist())
+    return asked + [derived(form) for form in asked if set(machines_of(dataset, derived(form), variant)) <= machines]
 
 
 def machines_of(dataset: xr.Dataset, form: str, variant: str) -> list[str]:
-    """The machines that a closed form fitted to the variant is: one, or one a training seed, each with its own map."""
+    """The machines that a closed form of `forms_of` is: one, or one a training seed, each with its own map."""
     seeds = [int(name.split("/seed")[1]) for name in members_of(dataset, variant)]
-    own = [fitted(form, variant, seed) for seed in seeds]
-    return own if set(own) <= set(dataset.machine.values.tolist()) else [fitted(form, variant)]
+    if form.endswith(AS_DERIVED):
+        one, own = form, [derived(form.removesuffix(AS_DERIVED), variant, seed) for seed in seeds]
+    else:
+        one, own = fitted(form, variant), [fitted(form, variant, seed) for seed in seeds]
+    return own if set(own) <= set(dataset.machine.values.tolist()) else [one]
+
+
+def title(dataset: xr.Dataset, form: str, variant: str) -> str:
+    """What the machines of a form are called together."""
+    machines = machines_of(dataset, form, variant)
+    if len(machines) == 1:
+        return machines[0]
+    bare = form.removesuffix(AS_DERIVED)
+    return fitted(form, variant) if bare == form else f"{bare} of {variant}{AS_DERIVED}"
 
 
 def against_of(dataset: xr.Dataset, variant: str) -> list[str]:
@@ -98,8 +112,11 @@ def loss_above_local(dataset: xr.Dataset, denoisers: list[str], variant: str) ->
 
 def best_form(dataset: xr.Dataset, variant: str) -> str:
     """The closed form that explains most at the noised images; blend, which is no theory, does not compete."""
-    return max((form for form in forms_of(dataset, variant) if form != "blend"),
-               key=lambda form: explained(dataset, variant, form).estimate)
+    return max(theories_of(dataset, variant), key=lambda form: explained(dataset, variant, form).estimate)
+
+
+def theories_of(dataset: xr.Dataset, variant: str) -> list[str]:
+    return [form for form in forms_of(dataset, variant) if form != "blend"]
 
 
 def attention_variants(dataset: xr.Dataset) -> list[str]:

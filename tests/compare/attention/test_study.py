@@ -120,6 +120,30 @@ def test_every_training_seed_is_held_against_its_own_map(dataset, stems, form, m
         assert_allclose(dataset.predicted.sel(machine=name), images, atol=1e-5)
 
 
+@pytest.mark.parametrize("form, machine, attends, strength", [
+    ("pair", PairScore, False, 1.0), ("uniform", AttentionScore, False, 1 / 25), ("own pair", PairScore, True, 1.0),
+    ("own map", AttentionScore, True, 1 / 25)])
+def test_forms_as_derived_know_nothing_of_the_fits(dataset, stems, form, machine, attends, strength):
+    networks, i = case(AttentionConfig(tuple(stems))), 1
+    x0, x, sigma = noised(networks.dataset.images, 6, 0, SCHEDULE, (i + 1) / 3)
+    k = int(dataset.patch_size.sel(machine="els fitted to cnn-learned").values[i])
+    local = EquivariantLocalScore(networks.dataset.images, k).denoise(x, sigma)
+    names = own.machines_of(dataset, f"{form} as derived", "cnn-learned")
+    assert names == ([f"{form} of cnn-learned seed {seed} as derived" for seed in (0, 1)] if attends
+                     else [f"{form} as derived"])
+    for member, name in zip(networks.of("cnn-learned"), names if attends else 2 * names):
+        attention = {"attention": member.attention_map} if attends else {}
+        alone = machine(networks.dataset.images, 5, strength=strength, **attention)
+        output, made = alone.denoise(x, sigma), member.denoiser.denoise(x, sigma)
+        assert_products(dataset, member, f"{form} as derived", i, residual.products(made, output, local, sigma))
+        assert_allclose(dataset.denoising_loss.sel(denoiser=name).isel(step=i),
+                        ((output - x0) ** 2).mean(axis=(1, 2, 3)) / sigma**2, rtol=1e-5)
+        drawn = ddim(alone, dataset.noise.values, SCHEDULE, steps=3)
+        assert_allclose(dataset.predicted.sel(machine=name), drawn, atol=1e-5)
+    path = dataset.path_yz.sel(path_member="cnn-learned/seed0", against=f"{form} as derived")
+    assert path.notnull().all()
+
+
 def assert_products(dataset, member, against, i, expected):
     for product, values in expected._asdict().items():
         kept = dataset[f"point_{product}"].sel(member=member.name, against=against).isel(step=i)
@@ -172,9 +196,10 @@ def test_samples_are_drawn_with_the_fitted_settings(dataset, stems):
 
 def test_every_closed_form_has_a_correction_in_the_residual_test(dataset):
     assert (dataset.residual_strength > 0).all()
-    assert set(own.forms_of(dataset, "cnn-learned")) - set(own.forms_of(dataset, "cnn")) == {"own map", "own pair"}
+    by_map = {"own map", "own pair", "own map as derived", "own pair as derived"}
+    assert set(own.forms_of(dataset, "cnn-learned")) - set(own.forms_of(dataset, "cnn")) == by_map
     assert set(own.against_of(dataset, "cnn-learned")) - set(own.against_of(dataset, "cnn")) == {
-        "own map", "own pair", "cnn of the same seed"}
+        *by_map, "cnn of the same seed"}
 
 
 def test_own_map_is_the_networks(stems):
