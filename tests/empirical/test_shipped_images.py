@@ -10,11 +10,11 @@ from empirical import checkpoint
 from empirical.datasets.idx import DEBIAN
 from empirical.image_config import ImageTrainConfig
 from empirical.networks.prediction import error_scale
-from empirical.toy_networks import CHECKPOINTS, MEMBERS
+from empirical.toy_networks import CHECKPOINTS, RECIPES
 from empirical.training import training_batch
 
 SHIPPED = sorted(f"{path.parent.name}/{path.stem}" for path in CHECKPOINTS.glob("*/*.safetensors")
-                 if path.parent.name not in MEMBERS)
+                 if path.parent.name not in RECIPES)
 debian = pytest.mark.skipif(not Path(DEBIAN).is_dir(), reason="Debian's dataset-fashion-mnist is not installed")
 
 
