@@ -43,8 +43,11 @@ def _approach(figure: Figure, dataset: xr.Dataset) -> None:
         style = {"color": "0.2" if name == IDEAL else "0.5", "linestyle": (0, (1 + 2 * k, 2)), "linewidth": 0.8}
         panels[0].axhline(own.loss(dataset, name, window).estimate, **style, label=name)
         panels[2].axhline(toy_summary.rate(dataset, "consistent", name).estimate, **style)
+    trained = np.unique(dataset.trained_steps)
     for axes, title in zip(panels, (f"loss of eps above {window}", f"median r2 with {window}", "share consistent")):
         axes.set(title=title, xscale="log", xlabel="training steps")
+        axes.set_xticks(trained, [f"{step:,}" for step in trained])
+        axes.minorticks_off()
     panels[1].set_ylim(0.0, 1.02)
     panels[2].set_ylim(0.0, 1.02)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
