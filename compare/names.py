@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+IDEAL = "ideal"
+"""Name of the ideal score machine."""
+
 
 def els_fitted(variant: str) -> str:
     """Name of the equivariant local machine whose k(t) is fitted to the variant."""

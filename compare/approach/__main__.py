@@ -14,7 +14,6 @@ from __future__ import annotations
 import shlex
 import sys
 from argparse import Namespace
-from dataclasses import replace
 from pathlib import Path
 
 from compare.approach.config import ApproachConfig
@@ -53,9 +52,7 @@ def _study(args: Namespace, command: str) -> int:
     from compare.plan import Plan
 
     config = ApproachConfig(named(args.networks), seed=args.seed, device=device(args.device))
-    chosen = {name: getattr(args, name) for name in ("samples", "points", "patch_sizes")}
-    config = replace(config, **{name: tuple(value) if isinstance(value, list) else value
-                                for name, value in chosen.items() if value is not None})
+    config = config.with_given({name: getattr(args, name) for name in ("samples", "points", "patch_sizes")})
     plan = Plan("approach", config.resolved(stems(config.networks)), "approach.nc",
                 lambda folder, command: approach_study(config, folder, command=command), report, figures.draw)
     plan.carry_out(args.out, command, threads)

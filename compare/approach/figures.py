@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from compare import summary, toy_summary
 from compare.approach import summary as own
-from compare.approach.study import IDEAL
+from compare.names import IDEAL
 from compare.plots import save_figure
 
 

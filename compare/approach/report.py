@@ -8,7 +8,7 @@ import xarray as xr
 
 from compare import summary, toy_summary
 from compare.approach import summary as own
-from compare.approach.study import IDEAL
+from compare.names import IDEAL
 from compare.table import aligned, shown
 
 

@@ -10,21 +10,16 @@ import xarray as xr
 
 from compare.approach.config import ApproachConfig
 from compare.attention.cases import SCHEDULE, Trained, loaded
-from compare.attention.points import noised
+from compare.attention.points import noise_error, noised
 from compare.folder import RunFolder
+from compare.names import IDEAL
 from compare.noise import evaluation_samples, initial_noise
 from compare.provenance import provenance
 from compare.results import Generation, Prediction, build, described
+from compare.toy_names import els_fixed
 from compare.toy_study import by_chance, judge, judged
 from theory import EquivariantLocalScore, IdealScore
 from theory.schedule import ddim
-
-IDEAL = "ideal"
-
-
-def els(patch_size: int) -> str:
-    """Name of the equivariant local machine of that window at every step."""
-    return f"els k={patch_size}"
 
 
 def capacity(trained: Trained) -> str:
@@ -56,9 +51,9 @@ def approach_study(config: ApproachConfig, folder: RunFolder, *, command: str) -
     def measured(i, _):
         x0, x, sigma = noised(dataset.images, config.points, config.seed, SCHEDULE, (i + 1) / config.steps)
         made = {IDEAL: ideal.denoise(x, sigma)}
-        made |= {els(k): local.denoise(x, sigma, patch_size=k) for k in config.patch_sizes}
+        made |= {els_fixed(k): local.denoise(x, sigma, patch_size=k) for k in config.patch_sizes}
         made |= {name: network.member.denoiser.denoise(x, sigma) for name, network in zip(names, networks)}
-        return {name: ((output - x0) ** 2).mean(axis=(1, 2, 3)) / sigma**2 for name, output in made.items()}
+        return {name: noise_error(output, x0, sigma) for name, output in made.items()}
 
     forward = folder.steps("denoising loss", config.steps, measured)
     noise = initial_noise(config.seed, evaluation_samples(config.samples), dataset.images.shape[1:])
@@ -73,8 +68,8 @@ def approach_study(config: ApproachConfig, folder: RunFolder, *, command: str) -
     nothing = np.zeros(config.steps)
     predictions = [Prediction(IDEAL, drawn(IDEAL, ideal, config.steps), nothing, nothing)]
     for k in folder.progress(list(config.patch_sizes), "machine samples"):
-        sizes = [k] * config.steps
-        predictions.append(Prediction(els(k), drawn(els(k), local, config.steps, patch_sizes=sizes), sizes, nothing))
+        name, sizes = els_fixed(k), [k] * config.steps
+        predictions.append(Prediction(name, drawn(name, local, config.steps, patch_sizes=sizes), sizes, nothing))
 
     seeds = {"seed": config.seed, "evaluation_samples": [0, config.samples - 1]}
     attrs = provenance(command=command, config=folder.config, seeds=seeds, device=config.device,

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import xarray as xr
 
-from compare.intervals import Interval, bootstrap_interval
+from compare.intervals import Interval
+from compare.summary import bootstrap
 
 
 def machines(dataset: xr.Dataset) -> list[str]:
@@ -30,4 +29,4 @@ def loss(dataset: xr.Dataset, name: str, above: str | None = None) -> Interval:
     """Mean over t of the denoising loss of eps, less that of `above` at the same noised images."""
     mean = lambda which: dataset.denoising_loss.sel(denoiser=denoisers(dataset, which)).mean(["denoiser", "step"])
     values = mean(name) if above is None else mean(name) - mean(above)
-    return bootstrap_interval(values.values, np.nanmean, seed=json.loads(dataset.attrs["seeds_json"])["seed"])
+    return bootstrap(dataset, values.values, np.nanmean)

@@ -15,7 +15,6 @@ from __future__ import annotations
 import shlex
 import sys
 from argparse import Namespace
-from dataclasses import replace
 from pathlib import Path
 
 from compare.attention.config import CLOSED_FORMS, AttentionConfig
@@ -58,9 +57,8 @@ def _study(args: Namespace, command: str) -> int:
 
     config = AttentionConfig(named(args.networks), seed=args.seed, device=device(args.device))
     config = config.quick() if args.quick else config
-    chosen = {name: getattr(args, name) for name in ("samples", "points", "steps", "closed_forms", "patch_sizes")}
-    config = replace(config, **{name: tuple(value) if isinstance(value, list) else value
-                                for name, value in chosen.items() if value is not None})
+    config = config.with_given({name: getattr(args, name) for name in (
+        "samples", "points", "steps", "closed_forms", "patch_sizes")})
     networks = case(config)
     plan = Plan("attention", config.resolved(stems(config.networks)), "attention.nc",
                 lambda folder, command: attention_study(config, networks, folder, command=command), report,

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
-from compare.digests import digests
+from compare.networks_config import NetworksConfig
 
 BY_OWN_MAP = ("own map", "own pair")
 """Evidence sharing and joint matching along the network's own attention map: for networks that attend."""
@@ -15,40 +14,27 @@ CLOSED_FORMS = (*BY_OWN_MAP, "uniform", "identity", "top1", "overlap", "pair", "
 
 
 @dataclass(frozen=True)
-class AttentionConfig:
-    """The study on one set of toy networks; its numbers are a function of this record and of their weights.
+class AttentionConfig(NetworksConfig):
+    """The study on one set of toy networks, variants and training seeds of one architecture.
 
-    networks: checkpoints, trained on one training set, by path or by the names of shipped ones
-    samples: evaluation samples 0, ..., samples - 1 of `seed`: drawn to their end by networks and machines
-    points: training images, noised to every t, at which all denoisers are compared
     path_samples: evaluation samples whose trajectories are followed, point by point
     calibration_samples: other samples of `seed`, on whose trajectories k(t) and lambda(t) are fitted
-    steps, network_steps: of the machines' sampler, and of the networks'
+    network_steps: of the networks' sampler
     closed_forms: some of CLOSED_FORMS
     patch_sizes, strengths: candidates for k(t) and lambda(t); 0, ELS itself, is the first strength
+    Everything else as in NetworksConfig.
     """
 
-    networks: tuple[str, ...]
-    samples: int = 300
-    seed: int = 0
-    points: int = 256
     path_samples: int = 64
     calibration_samples: int = 16
-    steps: int = 20
     network_steps: tuple[int, ...] = (20, 150)
     closed_forms: tuple[str, ...] = CLOSED_FORMS
     patch_sizes: tuple[int, ...] = (1, 3, 5)
     strengths: tuple[float, ...] = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
-    device: str = "cpu"
 
     def __post_init__(self):
-        for name in ("samples", "points", "path_samples", "calibration_samples", "steps"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}: got {getattr(self, name)}, want at least 1")
-        if self.seed < 0:
-            raise ValueError(f"seed: got {self.seed}, want at least 0")
-        if not self.networks or len(set(self.networks)) < len(self.networks):
-            raise ValueError(f"networks: got {' '.join(self.networks) or 'none'}, want at least one, each once")
+        super().__post_init__()
+        self._at_least_1("path_samples", "calibration_samples")
         if not self.network_steps or min(self.network_steps) < 1:
             raise ValueError(f"network_steps: got {self.network_steps}, want numbers of at least 1")
         if len(self.strengths) < 2 or self.strengths[0] != 0.0 or min(self.strengths[1:]) <= 0.0:
@@ -57,8 +43,6 @@ class AttentionConfig:
         if unknown or set(self.closed_forms) <= set(BY_OWN_MAP) or len(set(self.closed_forms)) < len(self.closed_forms):
             raise ValueError(f"closed_forms: got {', '.join(self.closed_forms) or 'none'}, want some of "
                              f"{', '.join(CLOSED_FORMS)}, each once, one at least beside {' and '.join(BY_OWN_MAP)}")
-        if not self.patch_sizes or any(k < 1 or k % 2 == 0 for k in self.patch_sizes):
-            raise ValueError(f"patch_sizes: got {self.patch_sizes}, want odd numbers of at least 1")
         if self.path_samples > self.samples:
             raise ValueError(f"path_samples: got {self.path_samples} of {self.samples} samples, want at most all")
 
@@ -66,7 +50,3 @@ class AttentionConfig:
         """The same study in about a minute: a look, not a result."""
         return replace(self, samples=16, points=24, path_samples=4, calibration_samples=3, steps=10,
                        network_steps=(10,), patch_sizes=(3, 5), strengths=(0.0, 0.03, 0.3))
-
-    def resolved(self, stems: list[Path]) -> dict:
-        """Everything that decides the numbers, as JSON: this record, and the digests of the networks' weights."""
-        return {**asdict(self), "weights": digests(self.networks, stems)}

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from compare import summary, toy_summary
 from compare.attention import residual
 from compare.attention import summary as own
-from compare.attention.study import ANOTHER_SEED, ELS, IDEAL, MATCHED_CNN
-from compare.names import AS_DERIVED, els_fitted
+from compare.attention.study import ANOTHER_SEED, ELS, MATCHED_CNN
+from compare.names import AS_DERIVED, IDEAL, els_fitted
 from compare.plots import save_figure
 
 NETWORK = {"color": "black", "linewidth": 2.0}

@@ -10,8 +10,8 @@ import xarray as xr
 from compare import summary, toy_summary
 from compare.attention import residual
 from compare.attention import summary as own
-from compare.attention.study import ANOTHER_SEED, IDEAL
-from compare.names import els_fitted
+from compare.attention.study import ANOTHER_SEED
+from compare.names import IDEAL, els_fitted
 from compare.table import aligned, shown
 
 QUALITIES = {"consistent": "consistent", "clean": "clean", "novel": "novel",

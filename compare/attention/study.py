@@ -12,20 +12,20 @@ from compare.attention.alike import MEASURES, alike
 from compare.attention.candidates import DERIVED, RECEPTIVE_FIELD, Machines, applied, machines
 from compare.attention.cases import SCHEDULE, Case, Member
 from compare.attention.config import AttentionConfig
-from compare.attention.points import noised
+from compare.attention.points import noise_error, noised
 from compare.attention.residual import Products, products
 from compare.attention.tuning import Tuning, tune_step, tuned
 from compare.calibration import Trajectory, trajectory
 from compare.folder import RunFolder
 from compare.machines import StudyMachine
-from compare.names import derived, els_fitted, fitted
+from compare.names import IDEAL, derived, els_fitted, fitted
 from compare.noise import calibration_samples, evaluation_samples, initial_noise
 from compare.provenance import provenance
 from compare.results import Generation, build, described
 from compare.toy_study import by_chance, judge, judged
 from theory.schedule import ddim
 
-ANOTHER_SEED, MATCHED_CNN, IDEAL, ELS = "another training seed", "cnn of the same seed", "ideal", "els"
+ANOTHER_SEED, MATCHED_CNN, ELS = "another training seed", "cnn of the same seed", "els"
 """What the closed forms stand beside in the residual test, and what a network is held against step by step."""
 
 
@@ -102,18 +102,18 @@ def _forward(config: AttentionConfig, networks: Case, forms: Machines, fits, i: 
     x0, x, sigma = _noised(config, networks, i)
     made = {member.name: member.denoiser.denoise(x, sigma) for member in networks.members}
     ideal = forms.ideal.denoise(x, sigma)
-    found = {f"loss|{name}": _error(output, x0, sigma) for name, output in {**made, IDEAL: ideal}.items()}
+    found = {f"loss|{name}": noise_error(output, x0, sigma) for name, output in {**made, IDEAL: ideal}.items()}
     for k in config.patch_sizes:
-        found[f"loss|els k={k}"] = _error(forms.local.denoise(x, sigma, patch_size=k), x0, sigma)
+        found[f"loss|els k={k}"] = noise_error(forms.local.denoise(x, sigma, patch_size=k), x0, sigma)
     for variant in networks.variants:
         members = networks.of(variant)
         directions = _directions(forms.shared, fits[variant], i, x, sigma) | {IDEAL: ideal}
         local = forms.local.denoise(x, sigma, patch_size=_local_patch_size(fits[variant], i))
-        found[f"loss|{els_fitted(variant)}"] = _error(local, x0, sigma)
+        found[f"loss|{els_fitted(variant)}"] = noise_error(local, x0, sigma)
         for name, machine in forms.shared.items():
             tuning = fits[variant][name]
             output = applied(machine, x, sigma, tuning.patch_size[i], tuning.strength[i])
-            found[f"loss|{fitted(name, variant)}"] = _error(output, x0, sigma)
+            found[f"loss|{fitted(name, variant)}"] = noise_error(output, x0, sigma)
         for position, member in enumerate(members):
             others = _others(networks, member, members[position - 1], made)
             for against, output in {**directions, **others}.items():
@@ -131,7 +131,7 @@ def _forward_by_map(config: AttentionConfig, networks: Case, forms: Machines, fi
         local = forms.local.denoise(x, sigma, patch_size=_local_patch_size(tunings, i))
         for name, machine in own.items():
             output = applied(machine, x, sigma, tunings[name].patch_size[i], tunings[name].strength[i])
-            found[f"loss|{fitted(name, member.variant, member.training_seed)}"] = _error(output, x0, sigma)
+            found[f"loss|{fitted(name, member.variant, member.training_seed)}"] = noise_error(output, x0, sigma)
         for name, output in _directions(own, tunings, i, x, sigma).items():
             found[f"{member.name}|{name}"] = np.stack(products(made, output, local, sigma))
     return found
@@ -141,11 +141,11 @@ def _forward_derived(config: AttentionConfig, networks: Case, forms: Machines, f
     """The same of the closed forms with the settings of their derivation."""
     x0, x, sigma = _noised(config, networks, i)
     shared = _as_derived(forms.derived(), x, sigma)
-    found = {f"loss|{derived(name)}": _error(output, x0, sigma) for name, output in shared.items()}
+    found = {f"loss|{derived(name)}": noise_error(output, x0, sigma) for name, output in shared.items()}
     for member in networks.members:
         own, network = _as_derived(forms.derived(member), x, sigma), member.denoiser.denoise(x, sigma)
         local = forms.local.denoise(x, sigma, patch_size=_local_patch_size(fits[member.variant], i))
-        found |= {f"loss|{derived(name, member.variant, member.training_seed)}": _error(output, x0, sigma)
+        found |= {f"loss|{derived(name, member.variant, member.training_seed)}": noise_error(output, x0, sigma)
                   for name, output in own.items()}
         found |= {f"{member.name}|{derived(name)}": np.stack(products(network, output, local, sigma))
                   for name, output in (own | shared).items()}
@@ -201,11 +201,6 @@ def _others(networks: Case, member: Member, second: Member, made: dict) -> dict[
 
 def _local_patch_size(fits: dict[str, Tuning], i: int) -> int:
     return int(next(iter(fits.values())).local_patch_size[i])
-
-
-def _error(output: np.ndarray, x0: np.ndarray, sigma: float) -> np.ndarray:
-    """Mean squared error of each image, of the noise that is predicted: |x0hat - x0|^2 / sigma^2."""
-    return ((output - x0) ** 2).mean(axis=(1, 2, 3)) / sigma**2
 
 
 # Agreement itself

@@ -10,9 +10,9 @@ import xarray as xr
 
 from compare.attention import residual
 from compare.attention.residual import Products
-from compare.intervals import Interval, bootstrap_interval
+from compare.intervals import Interval
 from compare.names import AS_DERIVED, derived, els_fitted, fitted
-from compare.summary import variants_of
+from compare.summary import bootstrap, variants_of
 
 IMPORTANT = 0.5
 """The share of the network's squared distance from ELS whose steps are looked at more closely."""
@@ -57,9 +57,7 @@ def against_of(dataset: xr.Dataset, variant: str) -> list[str]:
 
 def products_of(dataset: xr.Dataset, variant: str, against: str, on: str = "point") -> Products:
     """(steps, images), summed over training seeds; on: "point", noised images, or "path", the network's trajectory."""
-    of = "member" if on == "point" else "path_member"
-    names = [name for name in dataset[of].values.tolist() if name.split("/")[0] == variant]
-    image = "point" if on == "point" else "path_sample"
+    of, names, image = _axes(dataset, variant, on)
     chosen = [dataset[f"{on}_{product}"].sel({of: names, "against": against}).sum(of) for product in Products._fields]
     return Products(*(product.transpose("step", image).values.astype(np.float64) for product in chosen))
 
@@ -81,10 +79,14 @@ def by_step(dataset: xr.Dataset, variant: str, against: str, statistic, on: str 
 
 def alike_by_step(dataset: xr.Dataset, variant: str, companion: str, measure: str, on: str = "point") -> np.ndarray:
     """Median over images and training seeds of a measure of `alike`, (steps,); on: as in `products_of`."""
-    of = "member" if on == "point" else "path_member"
-    names = [name for name in dataset[of].values.tolist() if name.split("/")[0] == variant]
-    values = dataset[f"{on}_{measure}"].sel({of: names, "companion": companion})
-    return values.median([of, "point" if on == "point" else "path_sample"]).values
+    of, names, image = _axes(dataset, variant, on)
+    return dataset[f"{on}_{measure}"].sel({of: names, "companion": companion}).median([of, image]).values
+
+
+def _axes(dataset: xr.Dataset, variant: str, on: str) -> tuple[str, list[str], str]:
+    """The dimension of networks, those of the variant along it, and the dimension of images."""
+    of, image = {"point": ("member", "point"), "path": ("path_member", "path_sample")}[on]
+    return of, [name for name in dataset[of].values.tolist() if name.split("/")[0] == variant], image
 
 
 def window(dataset: xr.Dataset, variant: str) -> tuple[float, float]:
@@ -107,7 +109,7 @@ def loss_above_local(dataset: xr.Dataset, denoisers: list[str], variant: str) ->
     that are named."""
     own = dataset.denoising_loss.sel(denoiser=denoisers).mean(["denoiser", "step"])
     local = dataset.denoising_loss.sel(denoiser=els_fitted(variant)).mean("step")
-    return bootstrap_interval((own - local).values, np.nanmean, seed=_seed(dataset))
+    return bootstrap(dataset, (own - local).values, np.nanmean)
 
 
 def best_form(dataset: xr.Dataset, variant: str) -> str:
