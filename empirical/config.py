@@ -14,6 +14,8 @@ from empirical.datasets import Dataset, load
 from empirical.recipe import cosine_rate, stratified
 from empirical.toy import ToyLayout
 
+OPTIMIZERS = ("adam", "muon")
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -24,8 +26,9 @@ class TrainConfig:
     "learned"; `padding` "zeros" or "circular".
     Loss: the mean of |eps - network(phi_t, t)|^2; a share `window_share` of each batch has t uniform in
     `window` (where pixels must coordinate, see docs/toy-networks.md), the others t uniform in [0, 1].
-    Adam at `lr`, linear warm-up over the first 5 % of the steps and a half cosine to 0, gradients clipped at norm 1,
-    shipped weights the exponential moving average at `ema`. The schedule is CosineSchedule.
+    `optimizer` "adam" or "muon" (`empirical.optimizers`) at `lr`, linear warm-up over the first 5 % of the steps and a
+    half cosine to 0, gradients clipped at norm 1, shipped weights the exponential moving average at `ema`. The schedule
+    is CosineSchedule.
     """
 
     dataset: str = "toy"
@@ -38,6 +41,7 @@ class TrainConfig:
     padding: str = "zeros"
     steps: int = 7_000
     batch: int = 256
+    optimizer: str = "adam"
     lr: float = 2e-3
     window: tuple[float, float] = (0.25, 0.65)
     window_share: float = 0.8
@@ -51,6 +55,8 @@ class TrainConfig:
         for name in ("data_seed", "seed", "depth"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}: got {getattr(self, name)}, want at least 0")
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(f"optimizer: got {self.optimizer!r}, want one of {', '.join(OPTIMIZERS)}")
         if not self.lr > 0:
             raise ValueError(f"lr: got {self.lr}, want greater than 0")
         if not (len(self.window) == 2 and 0 <= self.window[0] < self.window[1] <= 1):

@@ -126,6 +126,11 @@ class ImageTrainConfig:
     def learning_rate(self, step: int) -> float:
         return cosine_rate(self.lr, step, self.steps) if self.decay is None else self.lr * self.decay**step
 
+    @property
+    def optimizer(self) -> str:
+        """How the weights follow their gradients."""
+        return "adam"
+
     def precision(self, device: str) -> str:
         """Of the forward pass."""
         return self.dtype

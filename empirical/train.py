@@ -21,7 +21,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from empirical.config import TrainConfig
+from empirical.config import OPTIMIZERS, TrainConfig
 from empirical.datasets import NAMES
 from empirical.image_config import DTYPES, NETWORKS, PREDICTIONS, PRESETS, ImageTrainConfig
 from empirical.toy import ARRANGEMENTS, FAMILIES, ToyLayout
@@ -67,6 +67,7 @@ def parser() -> argparse.ArgumentParser:
     add = toy.add_argument
     add("--window", type=float, nargs=2, metavar=("FROM", "TO"),
         help=f"times that are drawn more often (default: {run.window[0]} {run.window[1]})")
+    add("--optimizer", choices=OPTIMIZERS, help=f"(default: {run.optimizer})")
     add("--window-share", type=float, metavar="SHARE",
         help=f"share of a batch with t in the window (default: {run.window_share})")
     add("--count", type=number_or_all, metavar="N",

@@ -23,6 +23,7 @@ from empirical.final_samples import final_samples
 from empirical.image_config import ImageTrainConfig
 from empirical.networks import NETWORKS
 from empirical.networks.prediction import error_scale
+from empirical.optimizers import Optimizer
 from empirical.processes import Processes, processes
 from theory.schedule import CosineSchedule
 
@@ -100,7 +101,7 @@ def train(config: Config, out, *, data_dir=None, device: str = "auto", checkpoin
 
 
 class _Run:
-    """Everything that one step changes: weights, their average, Adam's moments, the losses, the step count."""
+    """Everything that one step changes: weights, their average, the optimiser's moments, the losses, the step count."""
 
     def __init__(self, config: Config, dataset: Dataset, group: Processes, command: str | None):
         self.config, self.group, self.command = config, group, command
@@ -117,18 +118,16 @@ class _Run:
         self.network = NETWORKS[self.architecture](**arguments).to(group.device).train()
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.together = group.join(self.network)
-        self.optimizer = torch.optim.Adam(self.network.parameters(), lr=config.lr, fused=True)
+        self.optimizer = Optimizer(config.optimizer, self.network, config.lr, config.width)
 
     def advance(self) -> None:
-        """One step of Adam and of the average."""
+        """One step of the weights and of their average."""
         self.step += 1
         device, config = self.group.device, self.config
         phi, t, eps, which = (part[self.share] for part in training_batch(config, self.images, self.step))
         labels = [] if self.labels is None else [self.labels[which]]
         phi, t, eps, *labels = (part.to(device) for part in (phi, t, eps, *labels))
         torch.manual_seed(_torch_seed(config.seed, self.step, self.group.rank))  # of top-1 attention's Gumbel noise
-        for group in self.optimizer.param_groups:
-            group["lr"] = config.learning_rate(self.step)
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision(device.type) == "bfloat16"):
             predicted = self.together(phi, t, *labels)
         scale = error_scale(config.prediction, t)
@@ -136,7 +135,7 @@ class _Run:
         self.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
-        self.optimizer.step()
+        self.optimizer.step(config.learning_rate(self.step))
         decay = min(config.ema, self.step / (self.step + 10))  # a short memory at the start
         for average, weight in zip(self.average.parameters(), self.network.parameters()):
             average.lerp_(weight.detach(), 1 - decay)
@@ -146,7 +145,7 @@ class _Run:
         tensors = {"losses": torch.tensor(self.losses, dtype=torch.float64)}
         for (name, weight), (_, average) in zip(self.network.named_parameters(), self.average.named_parameters()):
             tensors |= {f"weight/{name}": weight, f"average/{name}": average}
-            tensors |= {f"adam/{name}/{key}": value for key, value in self.optimizer.state[weight].items()}
+        tensors |= self.optimizer.state()
         record = {"config": self.config.to_json(), "step": self.step, "data_fingerprint": self.fingerprint}
         checkpoint.save_state(path, tensors, record | self._spent())
 
@@ -161,9 +160,7 @@ class _Run:
         for (name, weight), (_, average) in zip(self.network.named_parameters(), self.average.named_parameters()):
             weight.copy_(tensors[f"weight/{name}"])
             average.copy_(tensors[f"average/{name}"])
-            self.optimizer.state[weight] = {
-                key: tensors[f"adam/{name}/{key}"].to(self.group.device) for key in ("step", "exp_avg", "exp_avg_sq")
-            }
+        self.optimizer.restore(tensors)
 
     def record(self) -> dict:
         """What the JSON beside the weights says."""

@@ -105,7 +105,8 @@ def test_two_runs_agree_to_the_bit_and_seeds_differ(tmp_path):
 
 
 @pytest.mark.parametrize("change", [dict(attention=None), dict(attention="top1"), dict(attention="learned"),
-                                    dict(depth=2, attention="identity"), dict(count=None)])
+                                    dict(depth=2, attention="identity"), dict(count=None),
+                                    dict(attention="learned", optimizer="muon")])
 @pytest.mark.parametrize("killed_at", [1, 7])
 def test_a_stopped_run_resumes_to_the_same_bits(tmp_path, change, killed_at):
     config = replace(SMALL, **change)
