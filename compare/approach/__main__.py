@@ -7,6 +7,7 @@ writes OUT/approach.nc (an xarray dataset), table.txt (also printed) and figures
 ideal score's and that of the equivariant local score, by theorem the least that a CNN of its window can have; r2 of the
 samples with the machines' and with another training seed's; the rate of consistent samples. The same command again says
 that it is done, or goes on from where it was stopped. Networks: empirical.train --width, --depth, --steps, --snapshots.
+Closed forms of attention, as derived and fitted to nothing, show whether what more training adds is what they add.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from compare.approach.config import ApproachConfig
+from compare.approach.config import FIXED_FORMS, ApproachConfig
 from compare.command import Parser, device, run, use_threads
 
 
@@ -29,6 +30,8 @@ def parser() -> Parser:
     add("--points", type=int, metavar="N", help=f"training images that are noised (default: {default.points})")
     add("--patch-sizes", type=int, nargs="+", metavar="K", help="of ELS, the networks' window the largest "
         f"(default: {' '.join(map(str, default.patch_sizes))})")
+    add("--closed-forms", nargs="*", metavar="NAME", choices=FIXED_FORMS,
+        help=f"of attention; none is possible (default: {' '.join(default.closed_forms)})")
     add("--seed", type=int, default=0, help="of all noise (default: 0)")
     add("--out", type=Path, metavar="FOLDER", help="run folder (default: runs/approach-HASH)")
     add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="of the networks (default: cuda if there is)")
@@ -52,7 +55,8 @@ def _study(args: Namespace, command: str) -> int:
     from compare.plan import Plan
 
     config = ApproachConfig(named(args.networks), seed=args.seed, device=device(args.device))
-    config = config.with_given({name: getattr(args, name) for name in ("samples", "points", "patch_sizes")})
+    config = config.with_given({name: getattr(args, name) for name in (
+        "samples", "points", "patch_sizes", "closed_forms")})
     plan = Plan("approach", config.resolved(stems(config.networks)), "approach.nc",
                 lambda folder, command: approach_study(config, folder, command=command), report, figures.draw)
     plan.carry_out(args.out, command, threads)

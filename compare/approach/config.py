@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from compare.networks_config import NetworksConfig
 
+FIXED_FORMS = ("pair", "uniform")
+"""Closed forms of attention that hold for every network and need no fit: joint matching, evidence sharing."""
+
 
 @dataclass(frozen=True)
 class ApproachConfig(NetworksConfig):
@@ -13,11 +16,16 @@ class ApproachConfig(NetworksConfig):
 
     network_steps: of the networks' sampler
     patch_sizes: the largest is the window that the networks see
+    closed_forms: some of FIXED_FORMS, or none
     Everything else as in NetworksConfig.
     """
 
     network_steps: int = 150
+    closed_forms: tuple[str, ...] = FIXED_FORMS
 
     def __post_init__(self):
         super().__post_init__()
         self._at_least_1("network_steps")
+        if set(self.closed_forms) - set(FIXED_FORMS) or len(set(self.closed_forms)) < len(self.closed_forms):
+            raise ValueError(f"closed_forms: got {', '.join(self.closed_forms)}, want some of "
+                             f"{', '.join(FIXED_FORMS)}, each once")

@@ -22,12 +22,16 @@ def report(dataset: xr.Dataset) -> str:
         networks = [] if machine else summary.networks_of(dataset, name, steps)
         agreement = [shown(summary.machine_agreement(dataset, "r2", against, name, steps)) if networks else ""
                      for against in (window, IDEAL)]
+        gains = [shown(summary.gain(dataset, form, window, name, steps), "+.3f") if networks else ""
+                 for form in own.closed_forms(dataset)]
         ceiling = shown(summary.seed_ceiling(dataset, "r2", name, steps)) if len(networks) > 1 else ""
         rows.append([name, "" if machine else str(len(networks)), shown(own.loss(dataset, name), ".4f"),
-                     "" if name == window else shown(own.loss(dataset, name, window), "+.4f"), *agreement, ceiling,
-                     shown(toy_summary.rate(dataset, "consistent", networks or name))])
+                     "" if name == window else shown(own.loss(dataset, name, window), "+.4f"),
+                     *agreement, ceiling, *gains, shown(toy_summary.rate(dataset, "consistent", networks or name))])
     header = ["source", "seeds", "loss", f"loss minus {window}", f"median r2 with {window}", "with ideal",
-              "with another seed", f"consistent (random {chance['consistent']:.3f})"]
+              "with another seed",
+              *(f"mean r2 above {window}: {form}" for form in own.closed_forms(dataset)),
+              f"consistent (random {chance['consistent']:.3f})"]
     head = (f"{len(config['networks'])} networks on {dataset.attrs['training_images']:,} images of "
             f"{dataset.sizes['channel']} x {dataset.sizes['y']} x {dataset.sizes['x']}; loss of eps, mean over "
             f"{config['steps']} noise levels of {dataset.sizes['point']} noised images each; {dataset.sizes['sample']} "

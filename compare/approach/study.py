@@ -9,23 +9,24 @@ import numpy as np
 import xarray as xr
 
 from compare.approach.config import ApproachConfig
-from compare.attention.cases import SCHEDULE, Trained, loaded
+from compare.attention.candidates import DERIVED, RECEPTIVE_FIELD, as_derived, machines
+from compare.attention.cases import SCHEDULE, Case, Trained, loaded
 from compare.attention.points import noise_error, noised
 from compare.folder import RunFolder
-from compare.names import IDEAL
+from compare.names import IDEAL, derived
 from compare.noise import evaluation_samples, initial_noise
 from compare.provenance import provenance
 from compare.results import Generation, Prediction, build, described
 from compare.toy_names import els_fixed
 from compare.toy_study import by_chance, judge, judged
-from theory import EquivariantLocalScore, IdealScore
 from theory.schedule import ddim
 
 
 def capacity(trained: Trained) -> str:
-    """Which networks are of one kind: their attention, width and depth."""
-    width, depth = trained.config.width, trained.config.depth
-    return f"{trained.member.variant}, width {width}" + (f", depth {depth}" if depth else "")
+    """Which networks are of one kind: their attention, width and depth, and the optimiser where it is not Adam."""
+    width, depth, optimizer = trained.config.width, trained.config.depth, trained.config.optimizer
+    return (f"{trained.member.variant}, width {width}" + (f", depth {depth}" if depth else "")
+            + (f", {optimizer}" if optimizer != "adam" else ""))
 
 
 def label(trained: Trained) -> str:
@@ -45,13 +46,15 @@ def approach_study(config: ApproachConfig, folder: RunFolder, *, command: str) -
     names = [f"{label(network)}/seed{network.config.seed}" for network in networks]
     if len(set(names)) < len(names):
         raise ValueError("networks: got two of one capacity, training and seed, want each once")
-    local = EquivariantLocalScore(dataset.images, max(config.patch_sizes), _padding(networks))
-    ideal = IdealScore(dataset.images)
+    _same_padding(networks)
+    asked = machines(Case([network.member for network in networks], dataset), config.closed_forms)
+    local, ideal, forms = asked.local, asked.ideal, {name: asked.shared[name] for name in config.closed_forms}
 
     def measured(i, _):
         x0, x, sigma = noised(dataset.images, config.points, config.seed, SCHEDULE, (i + 1) / config.steps)
         made = {IDEAL: ideal.denoise(x, sigma)}
         made |= {els_fixed(k): local.denoise(x, sigma, patch_size=k) for k in config.patch_sizes}
+        made |= {derived(name): output for name, output in as_derived(forms, x, sigma).items()}
         made |= {name: network.member.denoiser.denoise(x, sigma) for name, network in zip(names, networks)}
         return {name: noise_error(output, x0, sigma) for name, output in made.items()}
 
@@ -70,6 +73,10 @@ def approach_study(config: ApproachConfig, folder: RunFolder, *, command: str) -
     for k in folder.progress(list(config.patch_sizes), "machine samples"):
         name, sizes = els_fixed(k), [k] * config.steps
         predictions.append(Prediction(name, drawn(name, local, config.steps, patch_sizes=sizes), sizes, nothing))
+    for form, machine in folder.progress(list(forms.items()), "closed forms' samples"):
+        name, sizes, strengths = derived(form), [RECEPTIVE_FIELD] * config.steps, [DERIVED[form]] * config.steps
+        images = drawn(name, machine, config.steps, patch_sizes=sizes, strengths=strengths)
+        predictions.append(Prediction(name, images, sizes, strengths))
 
     seeds = {"seed": config.seed, "evaluation_samples": [0, config.samples - 1]}
     attrs = provenance(command=command, config=folder.config, seeds=seeds, device=config.device,
@@ -77,7 +84,7 @@ def approach_study(config: ApproachConfig, folder: RunFolder, *, command: str) -
     attrs["training_images"] = len(dataset.images)
     attrs["chance_json"] = json.dumps(by_chance(dataset))
     result = build(noise, predictions, generations, partial(judge, dataset), judged(dataset.layout), attrs)
-    trained = {"capacity": ([capacity(network) for network in networks], "attention, width and depth"),
+    trained = {"capacity": ([capacity(network) for network in networks], "attention, width, depth, optimiser"),
                "trained_steps": ([network.step for network in networks], "training steps behind the weights"),
                "planned_steps": ([network.config.steps for network in networks], "training steps of the whole run")}
     losses = described(("denoiser", "point", "step"), np.stack(list(forward.values())).astype(np.float32),
@@ -88,9 +95,8 @@ def approach_study(config: ApproachConfig, folder: RunFolder, *, command: str) -
                               for name, (values, long_name) in trained.items()})
 
 
-def _padding(networks: list[Trained]) -> str:
-    """The border of all networks, which is also the machine's. ValueError: several."""
+def _same_padding(networks: list[Trained]) -> None:
+    """ValueError: networks of several borders, where machines have one."""
     found = sorted({network.config.padding for network in networks})
     if len(found) > 1:
         raise ValueError(f"networks: got paddings {', '.join(found)}, want one")
-    return found[0]

@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from compare.intervals import Interval
+from compare.names import AS_DERIVED
 from compare.summary import bootstrap
 
 
@@ -15,8 +16,13 @@ def machines(dataset: xr.Dataset) -> list[str]:
 
 def window_machine(dataset: xr.Dataset) -> str:
     """The equivariant local machine of the largest window: by theorem no CNN of that window has a smaller loss."""
-    sizes = dataset.patch_size.max("step")
+    sizes = dataset.patch_size.max("step") * (dataset.strength == 0.0).all("step")
     return machines(dataset)[int(sizes.values.argmax())]
+
+
+def closed_forms(dataset: xr.Dataset) -> list[str]:
+    """The closed forms of attention, as derived."""
+    return [name for name in machines(dataset) if name.endswith(AS_DERIVED)]
 
 
 def denoisers(dataset: xr.Dataset, name: str) -> list[str]:

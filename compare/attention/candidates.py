@@ -91,6 +91,11 @@ def machines(case: Case, closed_forms: tuple[str, ...] = CLOSED_FORMS) -> Machin
     return Machines(images, boundary, local, ideal, shared, tuple(name for name in OWN_MAP if name in closed_forms))
 
 
+def as_derived(asked: dict[str, object], x: np.ndarray, sigma: float) -> dict[str, np.ndarray]:
+    """What each closed form of DERIVED makes of x with the networks' window and the strength of its derivation."""
+    return {name: applied(machine, x, sigma, RECEPTIVE_FIELD, DERIVED[name]) for name, machine in asked.items()}
+
+
 def applied(machine, x: np.ndarray, sigma: float, patch_size: int, strength: float) -> np.ndarray:
     """The closed form's posterior mean at one setting of a step."""
     return machine.denoise(x, sigma, patch_size=int(patch_size), strength=float(strength))

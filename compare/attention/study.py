@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from compare.attention.alike import MEASURES, alike
-from compare.attention.candidates import DERIVED, RECEPTIVE_FIELD, Machines, applied, machines
+from compare.attention.candidates import DERIVED, RECEPTIVE_FIELD, Machines, applied, as_derived, machines
 from compare.attention.cases import SCHEDULE, Case, Member
 from compare.attention.config import AttentionConfig
 from compare.attention.points import noise_error, noised
@@ -140,10 +140,10 @@ def _forward_by_map(config: AttentionConfig, networks: Case, forms: Machines, fi
 def _forward_derived(config: AttentionConfig, networks: Case, forms: Machines, fits, i: int) -> dict[str, np.ndarray]:
     """The same of the closed forms with the settings of their derivation."""
     x0, x, sigma = _noised(config, networks, i)
-    shared = _as_derived(forms.derived(), x, sigma)
+    shared = as_derived(forms.derived(), x, sigma)
     found = {f"loss|{derived(name)}": noise_error(output, x0, sigma) for name, output in shared.items()}
     for member in networks.members:
-        own, network = _as_derived(forms.derived(member), x, sigma), member.denoiser.denoise(x, sigma)
+        own, network = as_derived(forms.derived(member), x, sigma), member.denoiser.denoise(x, sigma)
         local = forms.local.denoise(x, sigma, patch_size=_local_patch_size(fits[member.variant], i))
         found |= {f"loss|{derived(name, member.variant, member.training_seed)}": noise_error(output, x0, sigma)
                   for name, output in own.items()}
@@ -174,7 +174,7 @@ def _path_products(config: AttentionConfig, folder: RunFolder, networks: Case, f
     def at_derived(i, _):
         x, sigma = path.query(i)
         local = forms.local.denoise(x, sigma, patch_size=_local_patch_size(fits[variant], i))
-        made = _as_derived(forms.derived(members[0]) | forms.derived(), x, sigma)
+        made = as_derived(forms.derived(members[0]) | forms.derived(), x, sigma)
         return {derived(name): np.stack(products(path.x0[i], output, local, sigma)) for name, output in made.items()}
 
     found = folder.steps(f"path of {variant}", config.steps, at)
@@ -185,11 +185,6 @@ def _directions(asked: dict[str, object], tunings: dict[str, Tuning], i: int, x,
     """What each closed form makes of x with ELS's window and its strength for the residual test."""
     return {name: applied(machine, x, sigma, tunings[name].local_patch_size[i], tunings[name].residual_strength[i])
             for name, machine in asked.items()}
-
-
-def _as_derived(asked: dict[str, object], x, sigma: float) -> dict[str, np.ndarray]:
-    """What each closed form makes of x with the networks' window and the strength that it was derived with."""
-    return {name: applied(machine, x, sigma, RECEPTIVE_FIELD, DERIVED[name]) for name, machine in asked.items()}
 
 
 def _others(networks: Case, member: Member, second: Member, made: dict) -> dict[str, np.ndarray]:

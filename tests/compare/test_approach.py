@@ -16,7 +16,7 @@ from empirical import checkpoint
 from empirical.adapters import NetworkDenoiser
 from empirical.config import TrainConfig
 from empirical.training import train
-from theory import EquivariantLocalScore
+from theory import AttentionScore, EquivariantLocalScore, PairScore
 from theory.schedule import CosineSchedule, ddim
 
 SMALL = dict(count=24, batch=16)
@@ -29,7 +29,7 @@ def stems(tmp_path_factory):
     folder = tmp_path_factory.mktemp("networks")
     for seed in (0, 1):
         train(TrainConfig(**SMALL, width=8, steps=4, seed=seed), folder / f"cnn-{seed}", snapshots=[2])
-    train(TrainConfig(**SMALL, width=12, depth=1, steps=3, attention="learned"), folder / "deep")
+    train(TrainConfig(**SMALL, width=12, depth=1, steps=3, attention="learned", optimizer="muon"), folder / "deep")
     return [str(folder / name) for name in ("deep", "cnn-0", "cnn-1", "cnn-0-2")]
 
 
@@ -48,7 +48,7 @@ def dataset(run):
 def test_every_network_is_named_by_its_capacity_and_training(dataset):
     results.validate(dataset)
     assert summary.variants_of(dataset) == ["cnn, width 8, 2 of 4 steps", "cnn, width 8, 4 steps",
-                                            "cnn-learned, width 12, depth 1, 3 steps"]
+                                            "cnn-learned, width 12, depth 1, muon, 3 steps"]
     assert dataset.trained_steps.values.tolist() == [2, 4, 4, 3]
     assert dataset.planned_steps.values.tolist() == [4, 4, 4, 3]
     assert own.denoisers(dataset, "cnn, width 8, 4 steps") == [f"cnn, width 8, 4 steps/seed{seed}" for seed in (0, 1)]
@@ -61,14 +61,38 @@ def test_losses_and_samples_are_those_of_networks_and_machines(dataset, stems):
     assert own.window_machine(dataset) == "els k=5"
     for i in (3, 12):
         x0, x, sigma = noised(images, 5, 0, schedule, (i + 1) / 20)
-        for name, output in {"cnn-learned, width 12, depth 1, 3 steps/seed0": denoiser.denoise(x, sigma),
+        for name, output in {"cnn-learned, width 12, depth 1, muon, 3 steps/seed0": denoiser.denoise(x, sigma),
                              "els k=3": local.denoise(x, sigma, patch_size=3)}.items():
             kept = dataset.denoising_loss.sel(denoiser=name).isel(step=i)
             assert_allclose(kept, ((output - x0) ** 2).mean(axis=(1, 2, 3)) / sigma**2, rtol=1e-5)
-    drawn = dataset.generated.sel(network="cnn-learned, width 12, depth 1, 3 steps/seed0/150")
+    drawn = dataset.generated.sel(network="cnn-learned, width 12, depth 1, muon, 3 steps/seed0/150")
     assert_allclose(drawn, ddim(denoiser, dataset.noise.values, schedule, steps=150), atol=1e-5)
     expected = ddim(local, dataset.noise.values, schedule, steps=20, patch_sizes=[3] * 20)
     assert_allclose(dataset.predicted.sel(machine="els k=3"), expected, atol=1e-5)
+
+
+def test_closed_forms_are_asked_as_derived(dataset, stems):
+    _, record = checkpoint.load(stems[0])
+    images, schedule = TrainConfig.from_json(record["config"]).load().images, CosineSchedule()
+    assert own.closed_forms(dataset) == ["pair as derived", "uniform as derived"]
+    x0, x, sigma = noised(images, 5, 0, schedule, 0.5)
+    for name, machine, strength in (("pair as derived", PairScore(images, 5), 1.0),
+                                    ("uniform as derived", AttentionScore(images, 5), 0.04)):
+        output = machine.denoise(x, sigma, patch_size=5, strength=strength)
+        kept = dataset.denoising_loss.sel(denoiser=name).isel(step=9)
+        assert_allclose(kept, ((output - x0) ** 2).mean(axis=(1, 2, 3)) / sigma**2, rtol=1e-5)
+        drawn = ddim(machine, dataset.noise.values, schedule, steps=20, patch_sizes=[5] * 20, strengths=[strength] * 20)
+        assert_allclose(dataset.predicted.sel(machine=name), drawn, atol=1e-5)
+        assert dataset.strength.sel(machine=name).values.tolist() == [strength] * 20
+
+
+def test_closed_forms_can_be_left_out(stems, tmp_path):
+    out = tmp_path / "bare"
+    assert command.main(["--networks", stems[1], *OPTIONS, "--closed-forms", "--out", str(out)]) == 0
+    bare = results.read(out / "approach.nc")
+    assert own.machines(bare) == ["ideal", "els k=3", "els k=5"] and not own.closed_forms(bare)
+    assert "derived" not in (out / "table.txt").read_text()
+    assert (out / "figures" / "approach.png").stat().st_size > 10_000
 
 
 def test_loss_is_over_all_seeds_and_paired_with_the_bound(dataset):
@@ -84,6 +108,7 @@ def test_loss_is_over_all_seeds_and_paired_with_the_bound(dataset):
 
 def test_it_writes_a_table_and_a_figure(run):
     text = (run / "table.txt").read_text()
+    assert "mean r2 above els k=5: pair as derived" in text
     assert "cnn, width 8, 2 of 4 steps" in text and "loss minus els k=5" in text and "nan" not in text
     assert (run / "figures" / "approach.png").stat().st_size > 10_000
 
@@ -124,3 +149,5 @@ def test_two_of_one_training_are_refused(stems, tmp_path, capsys):
 def test_a_config_knows_what_it_cannot_be():
     with pytest.raises(ValueError, match="^network_steps: got 0, want at least 1"):
         ApproachConfig(("a",), network_steps=0)
+    with pytest.raises(ValueError, match="^closed_forms: got pair, pair, want some of pair, uniform, each once"):
+        ApproachConfig(("a",), closed_forms=("pair", "pair"))
