@@ -108,6 +108,7 @@ def test_loss_is_over_all_seeds_and_paired_with_the_bound(dataset):
 
 def test_it_writes_a_table_and_a_figure(run):
     text = (run / "table.txt").read_text()
+    assert "median r2 with els k=5  with ideal" in text and "with els k=3  " in text
     assert "mean r2 above els k=5: pair as derived" in text
     assert "cnn, width 8, 2 of 4 steps" in text and "loss minus els k=5" in text and "nan" not in text
     assert (run / "figures" / "approach.png").stat().st_size > 10_000
