@@ -52,7 +52,7 @@ def _approach(figure: Figure, dataset: xr.Dataset) -> None:
         style = {"color": "0.2" if name == IDEAL else "0.5", "linestyle": (0, (1 + 2 * k, 2)), "linewidth": 0.8}
         panels[0].axhline(own.loss(dataset, name, window).estimate, **style, label=name)
         panels[2].axhline(toy_summary.rate(dataset, "consistent", name).estimate, **style)
-    trained = np.unique(dataset.trained_steps)
+    trained = _apart(np.unique(dataset.trained_steps))
     for axes, title in zip(panels, titles):
         axes.set(title=title, xscale="log", xlabel="training steps")
         axes.set_xticks(trained, [f"{step:,}" for step in trained])
@@ -62,3 +62,12 @@ def _approach(figure: Figure, dataset: xr.Dataset) -> None:
     for axes in panels[3:]:
         axes.axhline(0.0, color="0.5", linewidth=0.8)
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
+
+
+def _apart(steps: np.ndarray) -> list[int]:
+    """Those whose labels have room beside each other on a logarithmic axis."""
+    kept: list[int] = []
+    for step in steps.tolist():
+        if not kept or step > 1.5 * kept[-1]:
+            kept.append(step)
+    return kept
