@@ -11,14 +11,14 @@ rate, as large as Adam's updates are at most."""
 
 
 class Optimizer:
-    """Steps every parameter of `network` at one learning rate; `name` "adam" or "muon".
+    """Steps every parameter of `network` at the rate of the step; `name` "adam" or "muon".
 
     "muon": matrices of at least `width` rows and columns, convolutions as (out, in x 3 x 3), follow their momentum made
     orthogonal (torch.optim.Muon, without weight decay), so that directions of small gradient are learned as fast as
     those of large; biases, the first convolution, the last layer and embeddings of time follow Adam.
     """
 
-    def __init__(self, name: str, network: nn.Module, lr: float, width: int):
+    def __init__(self, name: str, network: nn.Module, width: int):
         self.network = network
         self.parameters = dict(network.named_parameters())
         hidden = {}
@@ -27,10 +27,9 @@ class Optimizer:
             hidden = {key: nn.Parameter(matrix) for key, matrix in matrices.items() if min(matrix.shape) >= width}
         others = {key: weight for key, weight in self.parameters.items() if key not in hidden}
         self.stepped = {"adam": others, "muon": hidden}
-        self.rules = {"adam": torch.optim.Adam(others.values(), lr=lr, fused=True)}
+        self.rules = {"adam": torch.optim.Adam(others.values(), fused=True)}
         if hidden:
-            self.rules["muon"] = torch.optim.Muon(hidden.values(), lr=MATCHED * lr, weight_decay=0.0,
-                                                  adjust_lr_fn="match_rms_adamw")
+            self.rules["muon"] = torch.optim.Muon(hidden.values(), weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
 
     def zero_grad(self) -> None:
         self.network.zero_grad()

@@ -118,7 +118,7 @@ class _Run:
         self.network = NETWORKS[self.architecture](**arguments).to(group.device).train()
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
         self.together = group.join(self.network)
-        self.optimizer = Optimizer(config.optimizer, self.network, config.lr, config.width)
+        self.optimizer = Optimizer(config.optimizer, self.network, config.width)
 
     def advance(self) -> None:
         """One step of the weights and of their average."""

@@ -16,7 +16,7 @@ def stepped(name, scale=1.0, steps=1):
     torch.manual_seed(0)
     network = ToyCNN(width=WIDTH, attention="learned")
     before = {key: weight.detach().clone() for key, weight in network.named_parameters()}
-    optimizer = Optimizer(name, network, RATE, WIDTH)
+    optimizer = Optimizer(name, network, WIDTH)
     gradient = {key: scale * torch.randn_like(weight) for key, weight in before.items()}
     for _ in range(steps):
         for key, weight in network.named_parameters():
