@@ -13,10 +13,11 @@ from compare.attention.candidates import DERIVED, RECEPTIVE_FIELD, as_derived, m
 from compare.attention.cases import SCHEDULE, Case, Trained, loaded
 from compare.attention.points import noise_error, noised
 from compare.folder import RunFolder
+from compare.machines import StudyMachine
 from compare.names import IDEAL, derived
 from compare.noise import evaluation_samples, initial_noise
 from compare.provenance import provenance
-from compare.results import Generation, Prediction, build, described
+from compare.results import Generation, build, described
 from compare.toy_names import els_fixed
 from compare.toy_study import by_chance, judge, judged
 from theory.schedule import ddim
@@ -68,15 +69,13 @@ def approach_study(config: ApproachConfig, folder: RunFolder, *, command: str) -
     generations = [Generation(label(network), network.config.seed, config.network_steps,
                               drawn(name, network.member.denoiser, config.network_steps))
                    for name, network in folder.progress(list(zip(names, networks)), "network samples")]
-    nothing = np.zeros(config.steps)
-    predictions = [Prediction(IDEAL, drawn(IDEAL, ideal, config.steps), nothing, nothing)]
-    for k in folder.progress(list(config.patch_sizes), "machine samples"):
-        name, sizes = els_fixed(k), [k] * config.steps
-        predictions.append(Prediction(name, drawn(name, local, config.steps, patch_sizes=sizes), sizes, nothing))
-    for form, machine in folder.progress(list(forms.items()), "closed forms' samples"):
-        name, sizes, strengths = derived(form), [RECEPTIVE_FIELD] * config.steps, [DERIVED[form]] * config.steps
-        images = drawn(name, machine, config.steps, patch_sizes=sizes, strengths=strengths)
-        predictions.append(Prediction(name, images, sizes, strengths))
+    runs = [StudyMachine(IDEAL, ideal),
+                *(StudyMachine(els_fixed(k), local, np.full(config.steps, k)) for k in config.patch_sizes),
+                *(StudyMachine(derived(form), machine, np.full(config.steps, RECEPTIVE_FIELD),
+                               np.full(config.steps, DERIVED[form])) for form, machine in forms.items())]
+    predictions = [machine.prediction(drawn(machine.name, machine.machine, config.steps,
+                                            patch_sizes=machine.patch_sizes, strengths=machine.strengths), config.steps)
+                   for machine in folder.progress(runs, "machine samples")]
 
     seeds = {"seed": config.seed, "evaluation_samples": [0, config.samples - 1]}
     attrs = provenance(command=command, config=folder.config, seeds=seeds, device=config.device,
