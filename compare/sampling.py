@@ -1,5 +1,5 @@
-"""Samples drawn in groups, with every step of a group kept on disk: a kill loses no more than the last few seconds,
-or one step of the group."""
+"""Samples drawn as parts of a run's folder: all of them together, or in groups with every step of a group kept on disk,
+so that a kill loses no more than the last few seconds, or one step of the group."""
 
 from __future__ import annotations
 
@@ -46,9 +46,17 @@ class Replayed:
             self.kept_at = time.monotonic()
 
 
+def drawn_together(folder: RunFolder, name: str, machine, noise: np.ndarray, schedule: Schedule, steps: int, *,
+                   patch_sizes=None, strengths=None) -> np.ndarray:
+    """The images (S, C, H, W) that a machine or network draws from noise (S, C, H, W), one part of the folder called
+    `name`: for small images, of which all samples take seconds. The rest as in `ddim`."""
+    return folder.part(name, lambda: {"images": ddim(machine, noise, schedule, steps=steps, patch_sizes=patch_sizes,
+                                                     strengths=strengths)})["images"]
+
+
 def drawn(folder: RunFolder, name: str, machine, noise: np.ndarray, schedule: Schedule, steps: int, *,
           labels: np.ndarray | None = None, patch_sizes=None, strengths=None) -> np.ndarray:
-    """The images (S, C, H, W) that a machine or network draws from noise (S, C, H, W), group by group.
+    """The same, group by group, for samples that take minutes.
 
     Each group is a part of the folder called `name` and its samples; labels (S,) or None; the rest as in `ddim`.
     """

@@ -18,6 +18,7 @@ from compare.machines import StudyMachine
 from compare.noise import calibration_samples, evaluation_samples, initial_noise
 from compare.provenance import provenance
 from compare.results import Generation, Prediction, build, described
+from compare.sampling import drawn_together
 from compare.toy_config import ToyConfig
 from compare.toy_machines import Fit, fit, toy_machines
 from compare.toy_names import ATTENTION_FITTED
@@ -28,7 +29,7 @@ from empirical.datasets import Dataset, load
 from empirical.toy import ToyLayout
 from empirical.toy_networks import shipped
 from empirical.training import train
-from theory.schedule import CosineSchedule, ddim
+from theory.schedule import CosineSchedule
 
 SCHEDULE = CosineSchedule()
 
@@ -94,8 +95,8 @@ def _network(config: ToyConfig, folder: RunFolder, variant: str, training_seed: 
 
 
 def _generation(folder: RunFolder, noise: np.ndarray, network: ToyNetwork, steps: int) -> Generation:
-    images = folder.part(f"generated {network.variant} seed{network.training_seed} {steps}", lambda: {
-        "images": ddim(network.denoiser, noise, SCHEDULE, steps=steps)})["images"]
+    images = drawn_together(folder, f"generated {network.variant} seed{network.training_seed} {steps}",
+                            network.denoiser, noise, SCHEDULE, steps)
     return Generation(network.variant, network.training_seed, steps, images)
 
 
@@ -117,9 +118,8 @@ def _fit(config: ToyConfig, folder: RunFolder, network: ToyNetwork) -> Fit:
 
 
 def _prediction(config: ToyConfig, folder: RunFolder, noise: np.ndarray, machine: StudyMachine) -> Prediction:
-    images = folder.part(f"predicted {machine.name}", lambda: {
-        "images": ddim(machine.machine, noise, SCHEDULE, steps=config.steps, patch_sizes=machine.patch_sizes,
-                       strengths=machine.strengths)})["images"]
+    images = drawn_together(folder, f"predicted {machine.name}", machine.machine, noise, SCHEDULE, config.steps,
+                            patch_sizes=machine.patch_sizes, strengths=machine.strengths)
     return machine.prediction(images, config.steps)
 
 

@@ -68,7 +68,8 @@ def parser() -> argparse.ArgumentParser:
     add("--window", type=float, nargs=2, metavar=("FROM", "TO"),
         help=f"times that are drawn more often (default: {run.window[0]} {run.window[1]})")
     add("--optimizer", choices=OPTIMIZERS,
-        help=f"muon needs less than half of adam's steps, each some 30 %% longer (default: {run.optimizer})")
+        help="muon needs less than half of adam's steps, which take 1.1 to 2 times as long on a CPU (default: "
+        f"{run.optimizer})")
     add("--window-share", type=float, metavar="SHARE",
         help=f"share of a batch with t in the window (default: {run.window_share})")
     add("--count", type=number_or_all, metavar="N",

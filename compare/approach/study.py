@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from compare.approach.config import ApproachConfig
-from compare.attention.candidates import DERIVED, RECEPTIVE_FIELD, as_derived, machines
+from compare.attention.candidates import as_derived, machines, run_as_derived
 from compare.attention.cases import SCHEDULE, Case, Trained, loaded
 from compare.attention.points import noise_error, noised
 from compare.folder import RunFolder
@@ -18,9 +18,9 @@ from compare.names import IDEAL, derived
 from compare.noise import evaluation_samples, initial_noise
 from compare.provenance import provenance
 from compare.results import Generation, build, described
+from compare.sampling import drawn_together
 from compare.toy_names import els_fixed
 from compare.toy_study import by_chance, judge, judged
-from theory.schedule import ddim
 
 
 def capacity(trained: Trained) -> str:
@@ -61,20 +61,15 @@ def approach_study(config: ApproachConfig, folder: RunFolder, *, command: str) -
 
     forward = folder.steps("denoising loss", config.steps, measured)
     noise = initial_noise(config.seed, evaluation_samples(config.samples), dataset.images.shape[1:])
-
-    def drawn(name, machine, steps, **settings):
-        return folder.part(f"drawn {name}", lambda: {
-            "images": ddim(machine, noise, SCHEDULE, steps=steps, **settings)})["images"]
-
+    draw = partial(drawn_together, folder, noise=noise, schedule=SCHEDULE)
     generations = [Generation(label(network), network.config.seed, config.network_steps,
-                              drawn(name, network.member.denoiser, config.network_steps))
+                              draw(f"drawn {name}", network.member.denoiser, steps=config.network_steps))
                    for name, network in folder.progress(list(zip(names, networks)), "network samples")]
     runs = [StudyMachine(IDEAL, ideal),
                 *(StudyMachine(els_fixed(k), local, np.full(config.steps, k)) for k in config.patch_sizes),
-                *(StudyMachine(derived(form), machine, np.full(config.steps, RECEPTIVE_FIELD),
-                               np.full(config.steps, DERIVED[form])) for form, machine in forms.items())]
-    predictions = [machine.prediction(drawn(machine.name, machine.machine, config.steps,
-                                            patch_sizes=machine.patch_sizes, strengths=machine.strengths), config.steps)
+                *run_as_derived(forms, config.steps)]
+    predictions = [machine.prediction(draw(f"drawn {machine.name}", machine.machine, steps=config.steps,
+                                           patch_sizes=machine.patch_sizes, strengths=machine.strengths), config.steps)
                    for machine in folder.progress(runs, "machine samples")]
 
     seeds = {"seed": config.seed, "evaluation_samples": [0, config.samples - 1]}

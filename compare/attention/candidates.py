@@ -11,6 +11,9 @@ import numpy as np
 
 from compare.attention.cases import Case, Member
 from compare.attention.config import BY_OWN_MAP, CLOSED_FORMS
+from compare.machines import StudyMachine
+from compare.names import derived
+from compare.toy_machines import RECEPTIVE_FIELD
 from theory import (
     AttentionScore,
     ConsensusScore,
@@ -19,9 +22,6 @@ from theory import (
     InnovationScore,
     PairScore,
 )
-
-RECEPTIVE_FIELD = 5
-"""Side of the window that ToyCNN's two 3 x 3 convolutions see."""
 
 INNOVATION_DRAWS = 1
 """Noisy versions of each training image behind E[a | patch]; a training set is thousands of them."""
@@ -94,6 +94,13 @@ def machines(case: Case, closed_forms: tuple[str, ...] = CLOSED_FORMS) -> Machin
 def as_derived(asked: dict[str, object], x: np.ndarray, sigma: float) -> dict[str, np.ndarray]:
     """What each closed form of DERIVED makes of x with the networks' window and the strength of its derivation."""
     return {name: applied(machine, x, sigma, RECEPTIVE_FIELD, DERIVED[name]) for name, machine in asked.items()}
+
+
+def run_as_derived(asked: dict[str, object], steps: int, member: Member | None = None) -> list[StudyMachine]:
+    """The same to the end: each with those settings at every step; member: the network as which they attend, if any."""
+    of = () if member is None else (member.variant, member.training_seed)
+    return [StudyMachine(derived(name, *of), machine, np.full(steps, RECEPTIVE_FIELD), np.full(steps, DERIVED[name]))
+            for name, machine in asked.items()]
 
 
 def applied(machine, x: np.ndarray, sigma: float, patch_size: int, strength: float) -> np.ndarray:

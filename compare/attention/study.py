@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from compare.attention.alike import MEASURES, alike
-from compare.attention.candidates import DERIVED, RECEPTIVE_FIELD, Machines, applied, as_derived, machines
+from compare.attention.candidates import Machines, applied, as_derived, machines, run_as_derived
 from compare.attention.cases import SCHEDULE, Case, Member
 from compare.attention.config import AttentionConfig
 from compare.attention.points import noise_error, noised
@@ -22,8 +22,8 @@ from compare.names import IDEAL, derived, els_fitted, fitted
 from compare.noise import calibration_samples, evaluation_samples, initial_noise
 from compare.provenance import provenance
 from compare.results import Generation, build, described
+from compare.sampling import drawn_together
 from compare.toy_study import by_chance, judge, judged
-from theory.schedule import ddim
 
 ANOTHER_SEED, MATCHED_CNN, ELS = "another training seed", "cnn of the same seed", "els"
 """What the closed forms stand beside in the residual test, and what a network is held against step by step."""
@@ -229,18 +229,15 @@ def _alike_on_path(config: AttentionConfig, folder: RunFolder, networks: Case, f
 
 
 def _generation(folder: RunFolder, noise: np.ndarray, member: Member, steps: int) -> Generation:
-    images = folder.part(f"generated {member.name} {steps}", lambda: {
-        "images": ddim(member.denoiser, noise, SCHEDULE, steps=steps)})["images"]
+    images = drawn_together(folder, f"generated {member.name} {steps}", member.denoiser, noise, SCHEDULE, steps)
     return Generation(member.variant, member.training_seed, steps, images)
 
 
 def _fitted(config: AttentionConfig, networks: Case, forms: Machines, fits) -> list[StudyMachine]:
     found = [StudyMachine(IDEAL, forms.ideal)]
-    named = {derived(name): (machine, DERIVED[name]) for name, machine in forms.derived().items()}
-    named |= {derived(name, member.variant, member.training_seed): (machine, DERIVED[name])
-              for member in networks.members for name, machine in forms.derived(member).items()}
-    found += [StudyMachine(name, machine, np.full(config.steps, RECEPTIVE_FIELD), np.full(config.steps, strength))
-              for name, (machine, strength) in named.items()]
+    found += run_as_derived(forms.derived(), config.steps)
+    for member in networks.members:
+        found += run_as_derived(forms.derived(member), config.steps, member)
     for variant in networks.variants:
         tunings = fits[variant]
         found.append(StudyMachine(els_fitted(variant), forms.local, next(iter(tunings.values())).local_patch_size))
@@ -253,9 +250,8 @@ def _fitted(config: AttentionConfig, networks: Case, forms: Machines, fits) -> l
 
 
 def _prediction(config: AttentionConfig, folder: RunFolder, noise: np.ndarray, machine: StudyMachine):
-    images = folder.part(f"predicted {machine.name}", lambda: {
-        "images": ddim(machine.machine, noise, SCHEDULE, steps=config.steps, patch_sizes=machine.patch_sizes,
-                       strengths=machine.strengths)})["images"]
+    images = drawn_together(folder, f"predicted {machine.name}", machine.machine, noise, SCHEDULE, config.steps,
+                            patch_sizes=machine.patch_sizes, strengths=machine.strengths)
     return machine.prediction(images, config.steps)
 
 

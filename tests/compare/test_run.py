@@ -11,8 +11,8 @@ import pytest
 import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 
+import compare.sampling
 import compare.toy_plan
-import compare.toy_study
 from compare import results
 from compare.metrics import agreement
 from compare.noise import initial_noise
@@ -104,8 +104,8 @@ def test_again_says_that_it_is_done(folder, capsys, monkeypatch):
 def test_takes_up_what_is_missing_only(folder, finished, monkeypatch):
     (folder / "result.nc").unlink()
     (folder / "parts" / "predicted-els-k=3.npz").unlink()
-    sampler, calls = compare.toy_study.ddim, []
-    monkeypatch.setattr(compare.toy_study, "ddim", lambda *a, **k: calls.append(a) or sampler(*a, **k))
+    sampler, calls = compare.sampling.ddim, []
+    monkeypatch.setattr(compare.sampling, "ddim", lambda *a, **k: calls.append(a) or sampler(*a, **k))
     assert main([*ARGUMENTS, "--out", str(folder)]) == 0
     assert len(calls) == 1
     same_numbers(results.load(folder / "result.nc"), results.load(finished / "result.nc"))
@@ -114,7 +114,7 @@ def test_takes_up_what_is_missing_only(folder, finished, monkeypatch):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_leaves_what_can_be_taken_up(number, finished, tmp_path, capsys, monkeypatch):
     """Stopped in the fifth sampling, the run ends with the signal's status and later in the very same numbers."""
-    out, sampler, calls = tmp_path / "toy", compare.toy_study.ddim, []
+    out, sampler, calls = tmp_path / "toy", compare.sampling.ddim, []
 
     def stopped(*args, **options):
         calls.append(args)
@@ -123,7 +123,7 @@ def test_a_stop_leaves_what_can_be_taken_up(number, finished, tmp_path, capsys, 
             time.sleep(5)
         return sampler(*args, **options)
 
-    monkeypatch.setattr(compare.toy_study, "ddim", stopped)
+    monkeypatch.setattr(compare.sampling, "ddim", stopped)
     assert main([*ARGUMENTS, "--out", str(out)]) == 128 + number
     assert capsys.readouterr().err.count("\n") == 1
     assert not (out / "result.nc").exists() and not [*out.rglob("*.tmp*")]

@@ -5,7 +5,7 @@ from numpy.testing import assert_array_equal
 from compare import sampling
 from compare.folder import RunFolder
 from compare.noise import initial_noise
-from compare.sampling import drawn
+from compare.sampling import drawn, drawn_together
 from tests.compare.fakes import Blur
 from theory.schedule import CosineSchedule, ddim
 
@@ -26,7 +26,8 @@ class Counted(Blur):
         self.calls += 1
         if self.calls == self.kill_at:
             raise KeyboardInterrupt
-        return super().denoise(x, sigma, patch_size) + (0 if labels is None else labels[:, None, None, None])
+        x0 = super().denoise(x, sigma, patch_size, strength=strength)
+        return x0 + (0 if labels is None else labels[:, None, None, None])
 
 
 @pytest.fixture
@@ -40,6 +41,16 @@ def folder(tmp_path, monkeypatch):
 def test_groups_do_not_show(folder):
     assert_array_equal(drawn(folder, "a b", Blur(), NOISE, **OPTIONS), ddim(Blur(), NOISE, **OPTIONS))
     assert {path.name for path in (folder.path / "parts").iterdir()} == {"a-b-0-2.npz", "a-b-3-4.npz"}
+
+
+def test_together_is_one_part_that_is_read_back(folder):
+    strengths = [0.0, 0.1, 0.2, 0.3]
+    once = Counted()
+    got = drawn_together(folder, "a b", once, NOISE, **OPTIONS, strengths=strengths)
+    assert_array_equal(got, ddim(Counted(), NOISE, **OPTIONS, strengths=strengths))
+    assert [path.name for path in (folder.path / "parts").iterdir()] == ["a-b.npz"]
+    assert_array_equal(drawn_together(folder, "a b", once, NOISE, **OPTIONS, strengths=strengths), got)
+    assert once.calls == STEPS
 
 
 def test_labels_go_with_their_samples(folder):
