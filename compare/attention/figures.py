@@ -70,9 +70,11 @@ def _agreement(figure: Figure, dataset: xr.Dataset) -> None:
                                   linewidth=2.0 if companion == ANOTHER_SEED else 1.0)
         column[0].set(title=variant, yscale="log")
         column[1].set(xlabel="t (1 = most noise)", xlim=(0.0, 1.0), ylim=(0.0, 1.02))
+    for style, label in (("-", "at noised images"), ("--", "on the network's own path")):
+        rows[1, -1].plot([], [], style, color="0.6", label=label)
     rows[0, 0].set_ylabel("1 - cos, eps")
     rows[1, 0].set_ylabel("r2, x0hat")
-    _legend(figure, rows[1])
+    _legend(figure, rows[1], columns=3)
 
 
 def _residual(figure: Figure, dataset: xr.Dataset) -> None:
@@ -131,6 +133,6 @@ def _style(name: str) -> dict:
     return {"color": COLOURS[bare], "linestyle": ":" if name == IDEAL else "-" if bare == name else "--"}
 
 
-def _legend(figure: Figure, panels) -> None:
+def _legend(figure: Figure, panels, columns: int = 6) -> None:
     handles = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels())}
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=6)
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=columns)
