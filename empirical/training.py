@@ -181,7 +181,7 @@ class _Run:
             "device": self.group.device.type,
             "processes": self.group.count,
             "threads": torch.get_num_threads(),
-        } | {name: round(seconds, 1) for name, seconds in self._spent().items()}
+        } | {name: round(seconds, 3) for name, seconds in self._spent().items()}
 
     def _spent(self) -> dict[str, float]:
         """Wall time and this process's CPU time of the run, earlier parts included."""
