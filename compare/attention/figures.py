@@ -17,8 +17,9 @@ from compare.names import AS_DERIVED, IDEAL, els_fitted
 from compare.plots import save_figure
 
 NETWORK = {"color": "black", "linewidth": 2.0}
-COLOURS = {"own map": "C5", "own pair": "#e377c2", "uniform": "C0", "identity": "C1", "top1": "C2", "overlap": "#999933",
-           "pair": "C4", "innovation": "#8c564b", "consensus": "#7b3294", "blend": "0.5", ELS: "black", IDEAL: "0.2"}
+COLOURS = {"own map": "C5", "own pair": "#e377c2", "uniform": "C0", "identity": "C1", "top1": "C2",
+           "overlap": "#999933", "pair": "C4", "innovation": "#8c564b", "consensus": "#7b3294",
+           "blend": "0.5", ELS: "black", IDEAL: "0.2"}
 
 SLOPE_FROM = 0.05
 """The explained share from which a slope is drawn: below, it is the slope of noise."""
