@@ -15,7 +15,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from compare.command import Parser, device, run, use_threads
+from compare.cli import Parser, device, run, use_threads
 
 
 def parser() -> Parser:
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _calibrate(args: Namespace, command: str) -> int:
     threads = use_threads(args.jobs)
-    from compare.image_plan import scales_plan
+    from compare.study.image_plan import scales_plan
 
     args.device = device(args.device)
     scales_plan(args).carry_out(args.out, command, threads)

@@ -12,7 +12,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from compare.command import Parser, run
+from compare.cli import Parser, run
 
 
 def parser() -> Parser:
@@ -47,8 +47,8 @@ def _inspect(args: Namespace) -> int:
         raise ValueError(f"--out: found no folder {out.parent}, want one that exists")
     if args.left_out < 0:
         raise ValueError(f"--left-out: got {args.left_out}, want at least 0")
-    from compare import results
-    from compare.inspector.page import page
+    from compare.attribution.page.document import page
+    from compare.result import schema as results
     from empirical.atomic import write_text
 
     result = results.load(args.result)
@@ -58,7 +58,7 @@ def _inspect(args: Namespace) -> int:
     write_text(out, page(subject))
     written = [out]
     if args.png:
-        from compare.inspector.figure import save
+        from compare.attribution.page.figure import save
 
         written.append(save(out.with_suffix(".png"), subject))
     print("\n".join(map(str, ("Written:", *written))))
@@ -69,8 +69,8 @@ def _subject(args: Namespace, result):
     """The sample of the result as a `Subject`: the machine's trajectory drawn and attributed again."""
     import numpy as np
 
-    from compare import remake
-    from compare.inspector.subject import Subject, last_step_influence
+    from compare.attribution.page.subject import Subject, last_step_influence
+    from compare.study import remake
 
     network = remake.network(result, args.network)
     name = args.machine or remake.default_machine(result, network)
@@ -101,7 +101,7 @@ def _found(args: Namespace, made, noise, steps: int, label: int | None):
     """The attribution at every step, and who drew the sample."""
     from tqdm import tqdm
 
-    from compare.inspection import inspect_machine, inspect_path
+    from compare.attribution.trace import inspect_machine, inspect_path
     from theory import CosineSchedule
 
     schedule = CosineSchedule()
@@ -109,7 +109,7 @@ def _found(args: Namespace, made, noise, steps: int, label: int | None):
     with tqdm(total=steps, desc="steps", disable=None, leave=False) as bar:
         if args.along is None:
             return inspect_machine(made.machine, noise, schedule, steps, callback=bar.update, **options), "theory"
-        from compare.calibration import trajectory
+        from compare.study.calibration import trajectory
         from empirical import checkpoint
         from empirical.adapters import NetworkDenoiser
 

@@ -15,7 +15,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from compare.command import Parser, run
+from compare.cli import Parser, run
 
 AT_ONCE = 16
 """Images of a part: what a killed run loses at most."""
@@ -56,15 +56,15 @@ def _novelty(args: Namespace, command: str) -> int:
         raise ValueError(f"--level: got {args.level:g}, want a number between 0 and 1")
     if not args.sigma > 0.0:
         raise ValueError(f"--sigma: got {args.sigma:g}, want a number above 0")
-    from compare.nearness import smallest_null
+    from compare.attribution.copies import smallest_null
 
     if args.null < smallest_null(args.level):
         raise ValueError(f"--null: got {args.null}, want at least {smallest_null(args.level)} at level {args.level:g}")
     import numpy as np
 
-    from compare import novelty_report
-    from compare.folder import RunFolder
-    from compare.nearness import nearness
+    from compare.attribution.copies import nearness
+    from compare.report import novelty as novelty_report
+    from compare.study.folder import RunFolder
     from empirical.atomic import replacing, write_text
     from theory import EquivariantLocalScore, IdealScore, LocalScore
 
@@ -123,7 +123,7 @@ def _null(folder, whole, patches, images, left_out, held_out, sigma):
     """copy_error and mosaic_error of the null images, each (n,)."""
     import numpy as np
 
-    from compare.nearness import errors, left_out_errors
+    from compare.attribution.copies import errors, left_out_errors
 
     def part(chosen) -> dict:
         if held_out is None:
@@ -140,7 +140,7 @@ def _null(folder, whole, patches, images, left_out, held_out, sigma):
 def _sources(folder, whole, patches, x, sigma) -> dict:
     import numpy as np
 
-    from compare.nearness import sources
+    from compare.attribution.copies import sources
 
     parts = [folder.part(f"samples {chosen[0]}", lambda chosen=chosen: sources(whole, patches, x[chosen], sigma))
              for chosen in _progress(len(x), "samples")]

@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from compare.folder import RunFolder
-from compare.image_config import ImageConfig
-from compare.image_networks import ImageNetwork, TrainingSet, Validation
-from compare.image_study import image_study
-from compare.progress import bar
-from compare.results import write
+from compare.cli import bar
+from compare.result.schema import write
+from compare.study.folder import RunFolder
+from compare.study.image_config import ImageConfig
+from compare.study.image_networks import ImageNetwork, TrainingSet, Validation
+from compare.study.images import image_study
 from empirical.adapters import NetworkDenoiser
 from empirical.datasets import Dataset
 
@@ -33,7 +33,7 @@ def compare_own(network: NetworkDenoiser, images, labels=None, *, boundary: str 
     receptive_field: side of the window that it sees, if known: no larger k is tried
     out: the run's folder, taken up again where it was stopped; None for one that is deleted at the end
     options: of `ImageConfig`: samples (default 100), seed, steps, network_steps, calibration_samples, rules, ...
-    Returns the result, for `compare.image_report.report` and `compare.image_figures.draw`; also OUT/result.nc.
+    Returns the result, for `compare.report.image_report.report` and `compare.report.image_figures.draw`; OUT/result.nc.
     ValueError: settings out of range, or images, labels and a folder that do not go together.
     """
     config = ImageConfig(**options)

@@ -17,7 +17,7 @@ import sys
 from argparse import SUPPRESS, BooleanOptionalAction, Namespace
 from pathlib import Path
 
-from compare.command import Parser, device, run, use_threads
+from compare.cli import Parser, device, run, use_threads
 
 TOY = ("variants", "retrain")
 IMAGES = ("subset", "data_seed", "size", "data_dir", "network", "attention", "padding", "conditional", "preset",
@@ -84,10 +84,10 @@ def _compare(args: Namespace, command: str) -> int:
     threads = use_threads(args.jobs)
     if args.dataset == "toy":
         _refuse(args, IMAGES, "images")
-        from compare.toy_plan import plan
+        from compare.study.toy_plan import plan
     else:
         _refuse(args, TOY, "the toy set")
-        from compare.image_plan import plan
+        from compare.study.image_plan import plan
     args.device = device(args.device)
     plan(args).carry_out(args.out, command, threads)
     return 0

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from theory.schedule import CosineSchedule, Schedule
+from theory.schedules import CosineSchedule, Schedule
 
 PREDICTIONS = ("eps", "v", "x0")
 

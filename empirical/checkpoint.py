@@ -2,7 +2,7 @@
 
 The JSON record: `architecture` (a name of `empirical.networks.NETWORKS`; "toy-cnn" where it is missing), `network` (its
 arguments), `config` (the whole TrainConfig or ImageTrainConfig), `schedule`, `prediction`, `data_fingerprint`, `seed`,
-`step`, `losses` (means over equal stretches of the run), `samples` (`empirical.final_samples`), `command`, `versions`,
+`step`, `losses` (means over equal stretches of the run), `samples` (`sample_grid`), `command`, `versions`,
 `device`, `processes`, `threads`, `seconds` on the clock and `cpu_seconds` of the processor. Both files are written to a
 temporary name and renamed.
 """

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from empirical.config import TrainConfig
 from empirical.toy import ToyLayout
+from empirical.training.toy_config import TrainConfig
 
 VARIANTS = {"cnn": None, "cnn-top1": "top1", "cnn-identity": "identity", "cnn-learned": "learned"}  # name: attention
 SEEDS = (0, 1, 2)

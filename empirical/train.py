@@ -21,10 +21,10 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
-from empirical.config import OPTIMIZERS, TrainConfig
 from empirical.datasets import NAMES
-from empirical.image_config import DTYPES, NETWORKS, PREDICTIONS, PRESETS, ImageTrainConfig
 from empirical.toy import ARRANGEMENTS, FAMILIES, ToyLayout
+from empirical.training.image_config import DTYPES, NETWORKS, PREDICTIONS, PRESETS, ImageTrainConfig
+from empirical.training.toy_config import OPTIMIZERS, TrainConfig
 
 
 def parser() -> argparse.ArgumentParser:
@@ -133,7 +133,7 @@ def main(argv: list[str] | None = None) -> int:
             raise ValueError(f"threads: got {threads}, want at least 1")
         import torch  # after the arguments are known to be good: it takes seconds
 
-        from empirical.training import Stopped, train
+        from empirical.training.loop import Stopped, train
 
         if threads is not None:
             torch.set_num_threads(threads)

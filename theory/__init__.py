@@ -1,14 +1,15 @@
 """What should a diffusion network draw? Closed-form posterior means of the training set, machine by machine."""
 
-from theory.attention import AttentionScore
-from theory.consensus import ConsensusScore
-from theory.equivariant import EquivariantScore
-from theory.equivariant_local import EquivariantLocalScore
-from theory.ideal import IdealScore
-from theory.innovation import InnovationScore
-from theory.local import LocalScore
-from theory.pair import PairScore
-from theory.schedule import (
+from theory.machines.attention.consensus import ConsensusScore
+from theory.machines.attention.evidence_sharing import AttentionScore
+from theory.machines.attention.innovation import InnovationScore
+from theory.machines.attention.joint_matching import PairScore
+from theory.machines.equivariant import EquivariantScore
+from theory.machines.equivariant_local import EquivariantLocalScore
+from theory.machines.ideal import IdealScore
+from theory.machines.local import LocalScore
+from theory.machines.wiener import WienerScore
+from theory.schedules import (
     CosineSchedule,
     EDMSchedule,
     ExponentialSchedule,
@@ -16,7 +17,6 @@ from theory.schedule import (
     OffsetCosineSchedule,
     ddim,
 )
-from theory.wiener import WienerScore
 
 __all__ = [
     "AttentionScore",

@@ -11,9 +11,9 @@ local one puts patches of several together.
 import matplotlib.pyplot as plt
 import numpy as np
 
-from compare.inspection import distinct_images, inspect_machine
-from compare.noise import initial_noise
-from compare.plots import mosaic
+from compare.attribution.trace import distinct_images, inspect_machine
+from compare.report.plots import mosaic
+from compare.study.noise import initial_noise
 from empirical.datasets import load
 from theory import CosineSchedule, EquivariantLocalScore, IdealScore
 

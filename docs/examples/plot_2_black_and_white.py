@@ -9,9 +9,9 @@ local score machine makes images in which every pixel has the majority colour of
 import matplotlib.pyplot as plt
 import numpy as np
 
-from compare.figures.black_white import locally_consistent
-from compare.noise import initial_noise
-from compare.plots import mosaic
+from compare.paper.black_white import locally_consistent
+from compare.report.plots import mosaic
+from compare.study.noise import initial_noise
 from theory import CosineSchedule, EquivariantLocalScore, ddim
 
 images = np.stack([np.full((1, 24, 24), colour, dtype=np.float32) for colour in (-1.0, 1.0)])

@@ -9,8 +9,8 @@ both sums. Nothing is trained again, nothing is approximated.
 import matplotlib.pyplot as plt
 import numpy as np
 
-from compare.influence import influence
-from compare.plots import mosaic
+from compare.attribution.influence import influence
+from compare.report.plots import mosaic
 from empirical.datasets import load
 from theory import EquivariantLocalScore
 

@@ -9,11 +9,11 @@ every column, for data that are alike along rows only. Attribution, leave-one-ou
 import matplotlib.pyplot as plt
 import numpy as np
 
-from compare.noise import initial_noise
-from compare.plots import mosaic
+from compare.report.plots import mosaic
+from compare.study.noise import initial_noise
 from theory import CosineSchedule, EquivariantLocalScore, LocalScore, ddim
-from theory.geometry import equivariant_axis, local_axis
-from theory.local import PatchMachine
+from theory.engine.geometry import equivariant_axis, local_axis
+from theory.machines.local import PatchMachine
 
 
 class RowScore(PatchMachine):

@@ -9,9 +9,9 @@ one by one. Here: a shipped toy network without attention. One's own torch modul
 import matplotlib.pyplot as plt
 import numpy as np
 
-from compare.metrics import agreement
-from compare.noise import initial_noise
-from compare.plots import mosaic
+from compare.measure.agreement import agreement
+from compare.report.plots import mosaic
+from compare.study.noise import initial_noise
 from empirical import checkpoint
 from empirical.adapters import NetworkDenoiser
 from empirical.datasets import load

@@ -12,7 +12,7 @@ import math
 
 import torch
 
-from theory.schedule import CosineSchedule
+from theory.schedules import CosineSchedule
 
 PREDICTIONS = ("eps", "v")
 

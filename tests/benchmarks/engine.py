@@ -245,7 +245,7 @@ def main() -> None:
         torch.set_num_threads(options.threads)
     options.engine = "numba"
     if options.backend == "torch":
-        from theory.torch_backend import TorchBackend
+        from theory.engine.torch_backend import TorchBackend
 
         options.engine = TorchBackend(device=options.device)
     everything = datasets.load(options.data, data_dir=options.data_dir).images

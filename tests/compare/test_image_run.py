@@ -11,10 +11,11 @@ import pytest
 import xarray as xr
 from numpy.testing import assert_array_equal
 
-import compare.sampling
-from compare import calibrate, results, run
-from compare.image_networks import recipes_of, snapshots, training_set
-from compare.remake import training_set as remade
+import compare.study.sampling
+from compare import calibrate, run
+from compare.result import schema as results
+from compare.study.image_networks import recipes_of, snapshots, training_set
+from compare.study.remake import training_set as remade
 from empirical import checkpoint
 from empirical.datasets import load
 
@@ -25,7 +26,7 @@ OPTIONS = ["--size", "8", "--preset", "tiny", "--training-steps", "4", "--quick"
 @pytest.fixture(scope="module", autouse=True)
 def short_sheets():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("empirical.final_samples.SHEET_STEPS", 1)
+        patch.setattr("empirical.training.sample_grid.SHEET_STEPS", 1)
         yield
 
 
@@ -88,7 +89,7 @@ def test_the_record_leads_back_to_data_and_networks(finished, file):
 
 def test_checkpoints_instead_of_training(finished, file, tmp_path, monkeypatch):
     """The networks of a run, given as files, make the same result."""
-    monkeypatch.setattr("compare.image_figures.draw", lambda dataset, folder: [])
+    monkeypatch.setattr("compare.report.image_figures.draw", lambda dataset, folder: [])
     stems = [str(finished / "networks" / name) for name in ("resnet-0.safetensors", "resnet-identity-0")]
     options = [option for option in arguments(file) if option not in ("--size", "8", "--preset", "tiny",
                                                                       "--training-steps", "4")]
@@ -124,11 +125,11 @@ def test_again_says_that_it_is_done(finished, file, capsys):
 
 def test_a_stop_leaves_what_can_be_taken_up(file, tmp_path, capsys, monkeypatch):
     """Stopped in a machine's sampling, the run ends with the signal's status, and later in the same numbers."""
-    monkeypatch.setattr("compare.image_figures.draw", lambda dataset, folder: [])
+    monkeypatch.setattr("compare.report.image_figures.draw", lambda dataset, folder: [])
     one, other = tmp_path / "one", tmp_path / "other"
     assert run.main([*arguments(file), "--out", str(other)]) == 0
-    monkeypatch.setattr(compare.sampling, "KEEP_EVERY", 0.0)
-    denoise, calls = compare.sampling.Replayed.denoise, []
+    monkeypatch.setattr(compare.study.sampling, "KEEP_EVERY", 0.0)
+    denoise, calls = compare.study.sampling.Replayed.denoise, []
 
     def stopped(self, *args, **options):
         calls.append(args)
@@ -137,7 +138,7 @@ def test_a_stop_leaves_what_can_be_taken_up(file, tmp_path, capsys, monkeypatch)
             time.sleep(5)
         return denoise(self, *args, **options)
 
-    monkeypatch.setattr(compare.sampling.Replayed, "denoise", stopped)
+    monkeypatch.setattr(compare.study.sampling.Replayed, "denoise", stopped)
     capsys.readouterr()
     assert run.main([*arguments(file), "--out", str(one)]) == 128 + signal.SIGTERM
     assert capsys.readouterr().err.count("\n") == 1 and not (one / "result.nc").exists()

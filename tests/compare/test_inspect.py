@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from compare import results
 from compare.inspect import main
+from compare.result import schema as results
 
 RESULT = str(Path(__file__).parents[2] / "docs" / "results" / "toy" / "result.nc")
 

@@ -9,9 +9,9 @@ import pytest
 import xarray as xr
 from PIL import Image
 
-import compare.folder
+import compare.study.folder
 from compare.novelty import main
-from tests.compare.test_nearness import smooth
+from tests.compare.attribution.test_copies import smooth
 
 
 def bytes_of(images):
@@ -71,8 +71,8 @@ def test_takes_up_what_is_done(files, tmp_path, monkeypatch):
     assert main(arguments(files, tmp_path / "out")) == 0
     before = (tmp_path / "out" / "novelty.csv").read_text()
     (tmp_path / "out" / "novelty.csv").unlink()
-    part, made = compare.folder.RunFolder.part, []
-    monkeypatch.setattr(compare.folder.RunFolder, "part",
+    part, made = compare.study.folder.RunFolder.part, []
+    monkeypatch.setattr(compare.study.folder.RunFolder, "part",
                         lambda self, name, make: part(self, name, lambda: made.append(name) or make()))
     (tmp_path / "out" / "parts" / "null-16.npz").unlink()
     assert main(arguments(files, tmp_path / "out")) == 0

@@ -3,9 +3,9 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from compare import results
-from compare.image_report import report
 from compare.own import compare_own
+from compare.report.image_report import report
+from compare.result import schema as results
 from empirical.adapters import NetworkDenoiser
 from theory import CosineSchedule, EquivariantLocalScore
 

@@ -11,12 +11,12 @@ import pytest
 import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 
-import compare.sampling
-import compare.toy_plan
-from compare import results
-from compare.metrics import agreement
-from compare.noise import initial_noise
+import compare.study.sampling
+import compare.study.toy_plan
+from compare.measure.agreement import agreement
+from compare.result import schema as results
 from compare.run import main
+from compare.study.noise import initial_noise
 from empirical import consistency
 from empirical.datasets import load
 
@@ -94,7 +94,7 @@ def test_says_where_it_came_from(finished):
 
 def test_again_says_that_it_is_done(folder, capsys, monkeypatch):
     before = (folder / "result.nc").read_bytes()
-    monkeypatch.setattr(compare.toy_plan, "toy_study", lambda *_, **__: pytest.fail("ran again"))
+    monkeypatch.setattr(compare.study.toy_plan, "toy_study", lambda *_, **__: pytest.fail("ran again"))
     assert main([*ARGUMENTS, "--out", str(folder)]) == 0
     out, err = capsys.readouterr()
     assert "is done" in err and out.startswith("Toy set: 3 samples, seed 5")
@@ -104,8 +104,8 @@ def test_again_says_that_it_is_done(folder, capsys, monkeypatch):
 def test_takes_up_what_is_missing_only(folder, finished, monkeypatch):
     (folder / "result.nc").unlink()
     (folder / "parts" / "predicted-els-k=3.npz").unlink()
-    sampler, calls = compare.sampling.ddim, []
-    monkeypatch.setattr(compare.sampling, "ddim", lambda *a, **k: calls.append(a) or sampler(*a, **k))
+    sampler, calls = compare.study.sampling.ddim, []
+    monkeypatch.setattr(compare.study.sampling, "ddim", lambda *a, **k: calls.append(a) or sampler(*a, **k))
     assert main([*ARGUMENTS, "--out", str(folder)]) == 0
     assert len(calls) == 1
     same_numbers(results.load(folder / "result.nc"), results.load(finished / "result.nc"))
@@ -114,7 +114,7 @@ def test_takes_up_what_is_missing_only(folder, finished, monkeypatch):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_leaves_what_can_be_taken_up(number, finished, tmp_path, capsys, monkeypatch):
     """Stopped in the fifth sampling, the run ends with the signal's status and later in the very same numbers."""
-    out, sampler, calls = tmp_path / "toy", compare.sampling.ddim, []
+    out, sampler, calls = tmp_path / "toy", compare.study.sampling.ddim, []
 
     def stopped(*args, **options):
         calls.append(args)
@@ -123,7 +123,7 @@ def test_a_stop_leaves_what_can_be_taken_up(number, finished, tmp_path, capsys, 
             time.sleep(5)
         return sampler(*args, **options)
 
-    monkeypatch.setattr(compare.sampling, "ddim", stopped)
+    monkeypatch.setattr(compare.study.sampling, "ddim", stopped)
     assert main([*ARGUMENTS, "--out", str(out)]) == 128 + number
     assert capsys.readouterr().err.count("\n") == 1
     assert not (out / "result.nc").exists() and not [*out.rglob("*.tmp*")]
@@ -141,8 +141,8 @@ def test_other_configuration_in_the_same_folder(finished, capsys):
 
 
 def test_trains_its_own_networks(tmp_path, monkeypatch):
-    monkeypatch.setattr("empirical.final_samples.JUDGED", 8)
-    monkeypatch.setattr("empirical.final_samples.JUDGED_STEPS", (2,))
+    monkeypatch.setattr("empirical.training.sample_grid.JUDGED", 8)
+    monkeypatch.setattr("empirical.training.sample_grid.JUDGED_STEPS", (2,))
     arguments = ["--dataset", "toy", "--quick", "--retrain", "--training-steps", "3", "--variants", "cnn-top1",
                  "--samples", "2", "--steps", "2", "--out", str(tmp_path / "toy")]
     assert main(arguments) == 0

@@ -5,7 +5,7 @@ from torch import nn
 
 from empirical.adapters import NetworkDenoiser
 from empirical.networks import ToyCNN
-from theory.schedule import CosineSchedule, LinearSchedule, ddim
+from theory.schedules import CosineSchedule, LinearSchedule, ddim
 
 SIGMAS = np.array([0.05, 1.0, 30.0])
 

@@ -7,10 +7,10 @@ import torch
 from scipy.stats import binomtest
 
 from empirical import checkpoint
-from empirical.config import TrainConfig
-from empirical.final_samples import judge
 from empirical.networks import ResNet, ToyCNN, UNet
 from empirical.toy_networks import CHECKPOINTS, RECIPES, SEEDS, VARIANTS, recipe, shipped
+from empirical.training.sample_grid import judge
+from empirical.training.toy_config import TrainConfig
 
 EVERY = [(collection, name, seed) for collection, names in RECIPES.items() for name in names for seed in SEEDS]
 

@@ -8,10 +8,10 @@ import torch
 
 from empirical import checkpoint
 from empirical.datasets.idx import DEBIAN
-from empirical.image_config import ImageTrainConfig
 from empirical.networks.prediction import error_scale
 from empirical.toy_networks import CHECKPOINTS, RECIPES
-from empirical.training import training_batch
+from empirical.training.image_config import ImageTrainConfig
+from empirical.training.loop import training_batch
 
 SHIPPED = sorted(f"{path.parent.name}/{path.stem}" for path in CHECKPOINTS.glob("*/*.safetensors")
                  if path.parent.name not in RECIPES)

@@ -26,7 +26,7 @@ def scan(queries, exact, blocks, values, index, order, geometry, precision, prod
     queries (B, C, U, V + 1): padded, one column more, in the dtype to compute in; exact: the same in float64
     blocks (M, C, H, W, n), values (M, Cv, Hv, Wv, n): float32      index (M, n): image of a lane, -1 for none
     order: the blocks to visit                                      precision (B,): 1 / (2 sigma^2)
-    geometry: (kh, kw, row index (U,), column index (V,), row moves, column runs), see theory.geometry
+    geometry: (kh, kw, row index (U,), column index (V,), row moves, column runs), see theory.engine.geometry
     products (B,): whether to compare windows by inner products, see `numerics.PRODUCT_ERROR`
     left_out: image to pass over, or -1      negligible: powers of two below the peak
     base (B, Y, X): not used here, see `scan_sources`

@@ -190,7 +190,7 @@ def sweeping(consume):
         logit = scale * d - norm_scale * norms       products:  d = <window of q, window of t>
                                                      otherwise: d = |window of q - window of t|^2
     query (C, U, V + 1): padded, one column more      block (C, U, V, n): padded      norms (H, W, n): of candidates
-    geometry: (kh, kw, _, _, row moves, column runs), see theory.geometry      width: X
+    geometry: (kh, kw, _, _, row moves, column runs), see theory.engine.geometry      width: X
     buffers: band (2, kh, >= L), rows (3, >= L)
     """
 

@@ -5,7 +5,7 @@ import torch
 
 from empirical.networks import ResNet, UNet
 from empirical.networks.prediction import as_eps, error_scale
-from theory.schedule import CosineSchedule
+from theory.schedules import CosineSchedule
 
 
 def noised(B=5, seed=0):

@@ -1,0 +1,1 @@
+"""Which training images a sample is made of."""

@@ -1,0 +1,114 @@
+"""How near images lie to a training set, as wholes and patch by patch, beside how near held-out images lie.
+
+At a small noise level sigma a machine's posterior mean is what it can make of an image x out of its training set: the
+ideal score out of whole images, a local score out of patches. The error of an image is how far that is from x,
+
+    e(x) = sqrt(mean over pixels and channels of (x - x0hat(x, sigma))^2),
+
+and the same of n held-out images is the null distribution. A *copy* is nearer to a whole training image than they are:
+if x were one more of them, (1 + #{held out: e <= e(x)}) / (n + 1) would be at most `level` with probability at most
+`level`. What is no copy is a *mosaic* of training patches as much as a held-out image is one, unless its patches lie
+farther from the training set's than theirs do, by the same rule with >=: then it is *neither*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from compare.attribution.trace import distinct_images, shares
+from compare.result.schema import described
+
+COPY, MOSAIC, NEITHER = "copy", "mosaic", "neither"
+
+NAMED = 3
+"""Training images that are named for each sample."""
+
+
+def errors(machine, x: np.ndarray, sigma: float) -> np.ndarray:
+    """e(x) of each image, (B,); x (B, C, H, W)."""
+    return _distance(x, machine.denoise(x, sigma))
+
+
+def left_out_errors(machine, images: np.ndarray, chosen: Sequence[int], sigma: float) -> np.ndarray:
+    """e of the training images `chosen`, each had it not been in the training set: (len(chosen),).
+
+    images (N, C, H, W): the machine's training set. A set with duplicates has small errors here, and finds few copies.
+    """
+    found = [_distance(images[i : i + 1], machine.leave_out(images[i : i + 1], sigma, int(i))) for i in chosen]
+    return np.concatenate(found)
+
+
+def nearer_p(error: np.ndarray, null: np.ndarray) -> np.ndarray:
+    """(1 + #{null <= error}) / (n + 1) of each error: the chance that one more of the null images came so near."""
+    return (1 + np.searchsorted(np.sort(null), error, side="right")) / (len(null) + 1)
+
+
+def farther_p(error: np.ndarray, null: np.ndarray) -> np.ndarray:
+    """(1 + #{null >= error}) / (n + 1) of each error: the chance that one more of them was so far."""
+    return nearer_p(-np.asarray(error), -np.asarray(null))
+
+
+def verdicts(copy_p: np.ndarray, foreign_p: np.ndarray, level: float) -> np.ndarray:
+    """"copy" where copy_p <= level; else "neither" where foreign_p <= level; else "mosaic"."""
+    return np.where(copy_p <= level, COPY, np.where(foreign_p <= level, NEITHER, MOSAIC))
+
+
+def smallest_null(level: float) -> int:
+    """Held-out images without which nothing can reach the level: 1 / (n + 1) <= level."""
+    return int(np.ceil(round(1.0 / level - 1.0, 9)))
+
+
+def sources(whole, patches, x: np.ndarray, sigma: float, top: int = 8) -> dict[str, np.ndarray]:
+    """Errors of images x (B, C, H, W) and the training images behind them, as `nearness` takes them.
+
+    whole: a machine of whole images (IdealScore); patches: one of patches (LocalScore, EquivariantLocalScore)
+    """
+    as_whole, as_patches = whole.attribute(x, sigma, NAMED), patches.attribute(x, sigma, top)
+    made, best = shares(as_patches, NAMED), as_patches.isel(rank=0)
+    return {
+        "copy_error": _distance(x, as_whole.x0.values), "mosaic_error": _distance(x, as_patches.x0.values),
+        "nearest": as_whole.image.values[:, 0, 0], "nearest_weight": as_whole.weight.values[:, 0, 0],
+        "contributor": made.image.values, "share": made.share.values, "distinct_images": distinct_images(as_patches),
+        "source": best.image.values, "source_y": best.source_y.values, "source_x": best.source_x.values,
+        "weight": best.weight.values,
+    }
+
+
+VARIABLES = {
+    "copy_error": (("sample",), "root mean square distance from the ideal score's posterior mean"),
+    "copy_p": (("sample",), "share of null images that lie as near to whole training images, the sample counted in"),
+    "mosaic_error": (("sample",), "root mean square distance from the local score's posterior mean"),
+    "foreign_p": (("sample",), "share of null images that lie as far from training patches, the sample counted in"),
+    "verdict": (("sample",), "copy, mosaic or neither"),
+    "nearest": (("sample", "named"), "training image with the largest posterior weight as a whole"),
+    "nearest_weight": (("sample", "named"), "posterior weight of that image"),
+    "contributor": (("sample", "named"), "training image with the largest share of patches"),
+    "share": (("sample", "named"), "mean posterior weight of that image's patches over the pixels"),
+    "distinct_images": (("sample",), "training images that hold a pixel's best patch"),
+    "source": (("sample", "y", "x"), "training image of the pixel's best patch"),
+    "source_y": (("sample", "y", "x"), "row of its centre"),
+    "source_x": (("sample", "y", "x"), "column of its centre"),
+    "weight": (("sample", "y", "x"), "posterior weight of the pixel's best patch"),
+    "image": (("sample", "channel", "y", "x"), "the sample"),
+    "null_copy_error": (("held_out",), "copy_error of the null images"),
+    "null_mosaic_error": (("held_out",), "mosaic_error of the null images"),
+}
+
+
+def nearness(x: np.ndarray, found: dict[str, np.ndarray], null_copy_error: np.ndarray, null_mosaic_error: np.ndarray,
+             level: float) -> xr.Dataset:
+    """The dataset of samples x (B, C, H, W): what `sources` found, p values and verdicts."""
+    copy_p = nearer_p(found["copy_error"], null_copy_error)
+    foreign_p = farther_p(found["mosaic_error"], null_mosaic_error)
+    values = {**found, "copy_p": copy_p, "foreign_p": foreign_p,
+              "verdict": verdicts(copy_p, foreign_p, level).astype(object), "image": np.asarray(x, dtype=np.float32),
+              "null_copy_error": null_copy_error, "null_mosaic_error": null_mosaic_error}
+    return xr.Dataset({name: described(dims, values[name], long_name) for name, (dims, long_name) in VARIABLES.items()},
+                      {"sample": described("sample", np.arange(len(x)), "index of the sample")})
+
+
+def _distance(x: np.ndarray, x0: np.ndarray) -> np.ndarray:
+    return np.sqrt(((np.asarray(x, dtype=np.float64) - x0) ** 2).mean(axis=(1, 2, 3)))

@@ -1,0 +1,108 @@
+"""KG figure 4: where a network looks at each noise level, and the window k(t) that is fitted to it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import xarray as xr
+
+from compare.paper.source import Source, attentive
+from compare.result.names import els_fitted
+from compare.result.published import KG_PATCH_SIZES
+from compare.result.schema import described
+from compare.result.summary import variants_of
+from theory.schedules import CosineSchedule
+
+TIMES = (0.1, 0.3, 0.5, 0.7, 0.9)
+
+
+def sensitivity(network, phi: np.ndarray, t: float, labels=None) -> np.ndarray:
+    """Mean over images of sum_c |d eps_c(centre) / d phi(y, x)|, scaled to a largest value of 1: (H, W).
+
+    network: a torch module, eps = network(phi, t[, labels]); phi (B, C, H, W): noisy images, variance preserving.
+    The derivative is of the sum of the centre's channels, its absolute value is summed over the input's.
+    """
+    import torch
+
+    weight = next(network.parameters())
+    images = torch.tensor(phi, dtype=weight.dtype, device=weight.device, requires_grad=True)
+    times = torch.full((len(phi),), t, dtype=weight.dtype, device=weight.device)
+    given = () if labels is None else (torch.as_tensor(labels, device=weight.device),)
+    H, W = phi.shape[2:]
+    eps = network.eval()(images, times, *given)
+    (slope,) = torch.autograd.grad(eps[:, :, H // 2, W // 2].sum(), images)
+    found = slope.abs().sum(dim=1).mean(dim=0).cpu().numpy()
+    return found / found.max()
+
+
+def data(source: Source) -> xr.Dataset:
+    """Heat maps of each network that is found, and k(t) of every result on images beside the published one."""
+    B = 2 if source.quick else 16
+    rng, abars = np.random.default_rng(0), CosineSchedule().alpha_bar(TIMES)
+    names, maps = [], []
+    for name, network, images, labels in source.networks():
+        chosen = rng.integers(len(images), size=B)
+        noise = rng.standard_normal((B, *images.shape[1:]))
+        noised = [abar**0.5 * images[chosen] + (1.0 - abar) ** 0.5 * noise for abar in abars]
+        maps.append([sensitivity(network, phi, t, None if labels is None else labels[chosen])
+                     for phi, t in zip(noised, TIMES)])
+        names.append(name)
+    curves = {**_fitted(source), **_published(source)}
+    return xr.Dataset(
+        {"sensitivity": described(("network", "time", "y", "x"), np.array(maps), "mean |d eps(centre) / d phi|"),
+         "patch_size": described(("curve", "step"), np.array(list(curves.values())), "window side k")},
+        {"network": described("network", np.array(names, dtype=object), "network"),
+         "time": described("time", list(TIMES), "time of the heat maps"),
+         "curve": described("curve", np.array(list(curves), dtype=object), "whose k(t)"),
+         "t": described("step", np.arange(1, 21) / 20, "time of the step")})
+
+
+def _fitted(source: Source) -> dict[str, np.ndarray]:
+    return {f"{name}, {variant}": result.patch_size.sel(machine=els_fitted(variant)).values
+            for name, result in source.real.items() for variant in variants_of(result)
+            if not attentive(variant) and result.sizes["step"] == 20}
+
+
+def _published(source: Source) -> dict[str, np.ndarray]:
+    found = {}
+    for result in source.real.values():
+        config = json.loads(result.attrs["config_json"])
+        for variant in variants_of(result):
+            key = config["dataset"], variant, config.get("boundary", "zeros")
+            if key in KG_PATCH_SIZES:
+                found[f"KG: {key[0]}, {variant}"] = np.array(KG_PATCH_SIZES[key])
+    return found
+
+
+def _around_centre(heat: np.ndarray) -> float:
+    """The largest value away from the centre, which has the noise itself to pass on and would outshine all else."""
+    away = np.ones(heat.shape, dtype=bool)
+    away[heat.shape[0] // 2, heat.shape[1] // 2] = False
+    return float(heat[away].max()) or 1.0
+
+
+def draw(figure, dataset: xr.Dataset) -> None:
+    upper, lower = figure.subfigures(2, 1, height_ratios=(1.25 * dataset.sizes["network"], 1.9))
+    panels = upper.subplots(dataset.sizes["network"], len(dataset.time), squeeze=False)
+    for row, name, maps in zip(panels, dataset.network.values, dataset.sensitivity.values):
+        for axis, heat in zip(row, maps):
+            axis.imshow(np.sqrt(heat), cmap="magma", vmin=0.0, vmax=np.sqrt(_around_centre(heat)))
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set_visible(False)
+        row[0].set_ylabel(name, fontsize=5.5)
+    for axis, t in zip(panels[0], dataset.time.values):
+        axis.set_title(f"t = {t:.1f}")
+    axes = lower.subplots()
+    for i, curve in enumerate(dataset.curve.values):
+        published = curve.startswith("KG: ")
+        axes.step(dataset.t, dataset.patch_size.sel(curve=curve), where="mid", label=curve, color=f"C{i % 7}",
+                  linestyle="--" if published else "-")
+    axes.set_xlabel("time t")
+    axes.set_ylabel("window side k")
+    axes.set_ylim(bottom=0)
+    axes.legend(loc="upper left", ncols=2 if dataset.sizes["curve"] > 3 else 1)
+
+
+def size(dataset: xr.Dataset) -> tuple[float, float]:
+    return 5.2, 1.9 + 1.15 * dataset.sizes["network"]

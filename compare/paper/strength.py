@@ -1,0 +1,71 @@
+"""Ours: consistency of samples, and agreement with each network, against the attention strength lambda."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from compare.measure.agreement import agreement
+from compare.measure.intervals import binomial_interval, bootstrap_interval
+from compare.result.schema import described
+from compare.result.summary import most_steps, networks_of, variants_of
+from compare.result.toy_summary import variant_rate
+from empirical import consistency
+from theory import AttentionScore, CosineSchedule, ddim
+
+STRENGTHS = (0.0, 0.01, 0.03, 0.1, 0.3, 1.0)
+PATCH = 3
+
+
+def data(source) -> xr.Dataset:
+    """Uniform attention, k = 3, from the noise of the toy result; r2 with the first seed of each variant."""
+    result, training = source.toy, source.toy_set
+    count = 8 if source.quick else result.sizes["sample"]
+    strengths = STRENGTHS[::2] if source.quick else STRENGTHS
+    machine = AttentionScore(training.images, PATCH)
+    steps, variants = most_steps(result), variants_of(result)
+    networks = {v: result.generated.sel(network=networks_of(result, v, steps)[0]).values[:count]
+                for v in variants}
+    rate, r2 = np.empty((len(strengths), 3)), np.empty((len(strengths), len(variants), 3))
+    for i, strength in enumerate(strengths):
+        drawn = ddim(machine, result.noise.values[:count], CosineSchedule(), result.sizes["step"],
+                     strengths=[strength] * result.sizes["step"])
+        rate[i] = binomial_interval(int(consistency.consistent(drawn, training.layout).sum()), count)[:3]
+        for j, generated in enumerate(networks.values()):
+            r2[i, j] = bootstrap_interval(agreement(drawn, generated).r2)[:3]
+    own = [variant_rate(result, "consistent", v, steps) for v in variants]
+    return xr.Dataset(
+        {"consistent": described(("strength", "end"), rate, "share of consistent samples of the machine"),
+         "r2": described(("strength", "variant", "end"), r2, "median r2 of machine and network"),
+         "network_consistent": described("variant", [one.estimate for one in own], "share of the networks")},
+        {"strength": described("strength", list(strengths), "attention strength lambda"),
+         "variant": described("variant", np.array(variants, dtype=object), "network"),
+         "end": described("end", np.array(["estimate", "low", "high"], dtype=object), "of the 95 % interval")},
+        {"patch_size": PATCH, "samples": count, "network_steps": steps})
+
+
+def draw(figure, dataset: xr.Dataset) -> None:
+    rate, r2 = figure.subplots(2, 1, sharex=True)
+    places = np.arange(dataset.sizes["strength"])
+    estimate, low, high = dataset.consistent.values.T
+    rate.fill_between(places, low, high, color="0.85", linewidth=0)
+    rate.plot(places, estimate, "o-", color="black")
+    for j, variant in enumerate(dataset.variant.values):
+        own = float(dataset.network_consistent[j])
+        rate.axhline(own, color=f"C{j}", linewidth=0.9, linestyle="--")
+        estimate, low, high = dataset.r2.values[:, j].T
+        shifted = places + 0.08 * (j - 1.5)
+        r2.errorbar(shifted, estimate, [estimate - low, high - estimate], color=f"C{j}", marker="o", linewidth=1.0,
+                    label=variant)
+    rate.set_ylabel("consistent")
+    rate.set_ylim(0, 1.04)
+    r2.set_ylabel("median r2 with the network")
+    r2.set_xticks(places, [f"{strength:g}" for strength in dataset.strength.values])
+    r2.set_xlabel(f"attention strength $\\lambda$ (uniform, k = {dataset.attrs['patch_size']})")
+    r2.set_ylim(0, 1.04)
+    figure.legend(loc="outside upper center", ncols=2, title="networks (dashed: their own consistency)",
+                  title_fontsize=6.5)
+
+
+def size(dataset: xr.Dataset) -> tuple[float, float]:
+    return 3.4, 3.9

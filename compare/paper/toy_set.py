@@ -1,0 +1,120 @@
+"""FKTB figures 1, 4 and 5 and their table: the toy set, and what networks and machines draw of it."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import xarray as xr
+
+from compare.report.grid import Row, grid
+from compare.report.plots import rgb
+from compare.result.published import CHANCE_CONSISTENT, FKTB_CONSISTENT
+from compare.result.schema import described
+from compare.result.summary import most_steps, networks_of, variants_of
+from compare.result.toy_names import ATTENTION_FITTED, attention_fixed
+from compare.result.toy_summary import rate, variant_rate
+from compare.study.noise import initial_noise
+from empirical.toy import COLOURS
+from theory import CosineSchedule
+
+SHOWN = 8
+
+
+def forward(source) -> xr.Dataset:
+    """Training images at t = 0, 0.25, 0.5, 0.75 and 1, each with its own noise."""
+    images = source.toy_set.images[:SHOWN]
+    noise = initial_noise(0, range(len(images)), images.shape[1:])
+    rows = [Row(f"t = {t:g}", abar**0.5 * images + (1.0 - abar) ** 0.5 * noise)
+            for t in (0.0, 0.25, 0.5, 0.75, 1.0) for abar in [float(CosineSchedule().alpha_bar(t))]]
+    return grid(rows)
+
+
+def structure(source) -> xr.Dataset:
+    """Four training images with the colours of their keys and values, and the map that they share."""
+    training = source.toy_set
+    keys, values = training.layout.draw(4, 0)
+    images = training.layout.render(keys, values)
+    return xr.Dataset(
+        {"image": described(("sample", "channel", "y", "x"), images, "image in [-1, 1]"),
+         "key": described(("sample", "pair"), keys, "index of the key's colour"),
+         "value": described(("sample", "pair"), values, "index of the value's colour"),
+         "corner": described(("pair", "side", "axis"), training.layout.corners, "top-left pixel of each cell")},
+        attrs={"cell": training.layout.cell})
+
+
+def draw_structure(figure, dataset: xr.Dataset) -> None:
+    panels = figure.subplots(1, dataset.sizes["sample"])
+    half = dataset.attrs["cell"] / 2 - 0.5
+    for i, axes in enumerate(panels):
+        one = dataset.isel(sample=i)
+        axes.imshow(rgb(one.image.values))
+        for pair in range(dataset.sizes["pair"]):
+            for side, name in enumerate("KV"):
+                y, x = one.corner.values[pair, side]
+                colour = COLOURS[int((one.key, one.value)[side][pair])]
+                axes.text(x + half, y + half, f"{name}$_{pair + 1}$", ha="center", va="center", fontsize=7,
+                          color="white" if colour in ("blue", "red") else "black")
+        rules = dict(zip(one.key.values.tolist(), one.value.values.tolist()))
+        axes.set_title("\n".join(f"f({COLOURS[key]}) = {COLOURS[value]}" for key, value in sorted(rules.items())),
+                       fontsize=6)
+        axes.set(xticks=[], yticks=[])
+
+
+def structure_size(dataset: xr.Dataset) -> tuple[float, float]:
+    return 1.15 * dataset.sizes["sample"], 0.75 + 1.0 * dataset.sizes["y"] / dataset.sizes["x"]
+
+
+def samples(source) -> xr.Dataset:
+    """FKTB figure 5: what the four networks draw from the same noise; a mark says consistent."""
+    result, rows = source.toy, []
+    shown = slice(0, 8 if source.quick else 24)
+    for variant in variants_of(result):
+        network = networks_of(result, variant, most_steps(result))[0]
+        rows.append(Row(variant, result.generated.sel(network=network).values[shown],
+                        marked=result.consistent.sel(source=network).values[shown]))
+    return grid(rows)
+
+
+def consistency(source) -> xr.Dataset:
+    """FKTB's table beside ours: share of consistent samples with its 95 % interval, networks and closed forms."""
+    result = source.toy
+    config, steps = json.loads(result.attrs["config_json"]), most_steps(result)
+    variants = variants_of(result)
+    networks = [variant_rate(result, "consistent", variant, steps) for variant in variants]
+    stated = [attention_fixed(ATTENTION_FITTED[variant], config["fixed_patch_size"], config["fixed_strength"])
+              for variant in variants]
+    machines = [rate(result, "consistent", name) for name in stated]
+    ends = lambda intervals: np.array([[i.estimate, i.low, i.high] for i in intervals])
+    return xr.Dataset(
+        {"network": described(("variant", "end"), ends(networks), "share of consistent samples of the networks"),
+         "machine": described(("variant", "end"), ends(machines), "share of those of the attention machine"),
+         "published": described("variant", [FKTB_CONSISTENT[v] for v in variants], "share by Finn et al. 2025")},
+        {"variant": described("variant", np.array(variants, dtype=object), "network"),
+         "stated": described("variant", np.array(stated, dtype=object), "the machine, stated beforehand"),
+         "end": described("end", np.array(["estimate", "low", "high"], dtype=object), "of the 95 % interval")},
+        {"network_steps": steps, "chance": CHANCE_CONSISTENT["one-to-one"],
+         "chance_published": FKTB_CONSISTENT["random"]})
+
+
+def draw_consistency(figure, dataset: xr.Dataset) -> None:
+    axes = figure.subplots()
+    axes.set_axis_off()
+    percent = lambda values: "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * values))
+    cells = [["random colours", f"{100 * dataset.attrs['chance']:.2f} (exact)", "",
+              f"{100 * dataset.attrs['chance_published']:.2f}"]]
+    for i, variant in enumerate(dataset.variant.values):
+        one = dataset.isel(variant=i)
+        cells.append([variant, percent(one.network.values), percent(one.machine.values), f"{100 * one.published:.2f}"])
+    header = ["% consistent", f"networks, {dataset.attrs['network_steps']} steps", "attention in closed form",
+              "Finn et al."]
+    table = axes.table([header, *cells], loc="center", cellLoc="left", edges="horizontal",
+                       colWidths=[0.2, 0.29, 0.32, 0.16])
+    table.auto_set_font_size(False)
+    table.set_fontsize(7)
+    for column in range(4):
+        table[0, column].get_text().set_fontweight("bold")
+
+
+def consistency_size(dataset: xr.Dataset) -> tuple[float, float]:
+    return 5.2, 0.26 * (dataset.sizes["variant"] + 2)

@@ -1,0 +1,1 @@
+"""The dataset of a run: its schema, and what it says in numbers."""

@@ -1,0 +1,182 @@
+"""The result of a run: one xarray dataset that holds the images, the numbers made from them and where they came from.
+
+Dimensions machine, network, source (machines, then networks), sample, step, channel, y, x. Images are float32; every
+number can be made again from them. A study adds what it judges of a sample, over (source, sample), and its fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from compare.measure.agreement import agreement
+from empirical.atomic import replacing
+
+IMAGE = ("channel", "y", "x")
+VARIABLES = {
+    "noise": (("sample", *IMAGE), "starting noise phi_1 of machines and networks alike (variance preserving, t = 1)"),
+    "predicted": (("machine", "sample", *IMAGE), "image that the machine draws from the sample's noise"),
+    "generated": (("network", "sample", *IMAGE), "image that the trained network draws from the sample's noise"),
+    "pearson_r": (("machine", "network", "sample"), "Pearson correlation of predicted and generated, over all pixels "
+                  "and channels; NaN if either image is constant"),
+    "r2": (("machine", "network", "sample"), "square of the Pearson correlation"),
+    "R2": (("machine", "network", "sample"), "coefficient of determination, 1 - SSE / SST of the generated image; "
+           "NaN if that is constant"),
+    "patch_size": (("machine", "step"), "window side k; 0: the whole image"),
+    "strength": (("machine", "step"), "attention strength lambda; 0: pixels share no evidence"),
+}
+COORDINATES = {
+    "machine": (("machine",), "closed-form score machine", "1"),
+    "network": (("network",), "trained network as variant/training seed/sampling steps", "1"),
+    "variant": (("network",), "architecture of the network", "1"),
+    "training_seed": (("network",), "seed of the network's training", "1"),
+    "network_steps": (("network",), "DDIM steps of the network", "1"),
+    "source": (("source",), "machine or network", "1"),
+    "kind": (("source",), "machine or network", "1"),
+    "sample": (("sample",), "index of the sample; with the seed it decides the noise", "1"),
+    "step": (("step",), "step of the machines' sampler, 0 = least noise", "1"),
+    "t": (("step",), "time of the step, (step + 1) / steps", "1"),
+    "channel": (("channel",), "colour channel", "1"),
+    "y": (("y",), "row", "pixel"),
+    "x": (("x",), "column", "pixel"),
+}
+ATTRIBUTES = ("created_at", "command", "config_json", "seeds_json", "versions_json", "data_fingerprint", "device",
+              "wall_seconds")
+CHANNELS = {1: ["gray"], 3: ["red", "green", "blue"]}
+
+
+class Prediction(NamedTuple):
+    """What one machine drew: images (S, C, H, W); patch_sizes and strengths, one entry a step (0 = least noise)."""
+
+    machine: str
+    images: np.ndarray
+    patch_sizes: Sequence[int]
+    strengths: Sequence[float]
+
+
+class Generation(NamedTuple):
+    """What one trained network drew in `steps` DDIM steps: images (S, C, H, W)."""
+
+    variant: str
+    training_seed: int
+    steps: int
+    images: np.ndarray
+
+    @property
+    def network(self) -> str:
+        return f"{self.variant}/seed{self.training_seed}/{self.steps}"
+
+
+def build(noise: np.ndarray, predictions: Sequence[Prediction], generations: Sequence[Generation],
+          judge: Callable[[np.ndarray], Mapping[str, np.ndarray]], judged: Mapping[str, str],
+          attrs: Mapping) -> xr.Dataset:
+    """The dataset of a run.
+
+    noise (S, C, H, W). judge: images (S, C, H, W) -> {name: (S,)}, what is to be said of each image; judged: the
+    long_name of each. attrs: as from `provenance`. ValueError: what `validate` says of the outcome.
+    """
+    predicted = np.stack([p.images for p in predictions]).astype(np.float32)
+    generated = np.stack([g.images for g in generations]).astype(np.float32)
+    metrics = agreement(predicted[:, None], generated[None])
+    verdicts = [judge(images) for images in (*predicted, *generated)]
+    values = {
+        "noise": np.asarray(noise, dtype=np.float32), "predicted": predicted, "generated": generated,
+        **metrics._asdict(),
+        "patch_size": np.array([p.patch_sizes for p in predictions], dtype=np.int32),
+        "strength": np.array([p.strengths for p in predictions], dtype=np.float64),
+    }
+    machines, networks = [p.machine for p in predictions], [g.network for g in generations]
+    steps = values["patch_size"].shape[1]
+    _, C, H, W = values["noise"].shape
+    labels = {
+        "machine": machines, "network": networks, "source": machines + networks,
+        "kind": ["machine"] * len(machines) + ["network"] * len(networks),
+        "variant": [g.variant for g in generations], "training_seed": [g.training_seed for g in generations],
+        "network_steps": [g.steps for g in generations],
+        "sample": np.arange(len(noise)), "step": np.arange(steps), "t": np.arange(1, steps + 1) / steps,
+        "channel": CHANNELS.get(C, [str(c) for c in range(C)]), "y": np.arange(H), "x": np.arange(W),
+    }
+    dataset = xr.Dataset(
+        {name: described(dims, values[name], long_name) for name, (dims, long_name) in VARIABLES.items()}
+        | {name: described(("source", "sample"), np.stack([verdict[name] for verdict in verdicts]), long_name)
+           for name, long_name in judged.items()},
+        {name: described(dims, labels[name], long_name, units)
+         for name, (dims, long_name, units) in COORDINATES.items()},
+        dict(attrs),
+    )
+    validate(dataset)
+    return dataset
+
+
+def described(dims, values, long_name: str, units: str = "1") -> tuple:
+    """A variable for xarray, with the attributes that every variable of a result carries."""
+    return dims, values, {"long_name": long_name, "units": units}
+
+
+def half(images: np.ndarray) -> np.ndarray:
+    """float32 rounded to half precision's 11 significant bits: such images pack to two bytes a value.
+
+    The exponent keeps float32's range: a network that runs away stays finite.
+    """
+    bits = np.asarray(images, dtype=np.float32).view(np.uint32)
+    even = (bits >> np.uint32(13)) & np.uint32(1)
+    return ((bits + np.uint32(0x0FFF) + even) & np.uint32(0xFFFFE000)).view(np.float32)
+
+
+def validate(dataset: xr.Dataset) -> None:
+    """ValueError, in one line, unless the dataset keeps the schema: variables, dimensions, unique names, attributes."""
+    for name, (dims, _) in VARIABLES.items():
+        if name not in dataset.data_vars:
+            raise ValueError(f"result: got no variable {name}, want {', '.join(VARIABLES)}")
+        if dataset[name].dims != dims:
+            raise ValueError(f"result: got {name} over {dataset[name].dims}, want {dims}")
+    for name, (dims, *_) in COORDINATES.items():
+        if name not in dataset.coords or dataset[name].dims != dims:
+            raise ValueError(f"result: got no coordinate {name} over {dims[0]}, want {', '.join(COORDINATES)}")
+    for name in ("machine", "network", "source"):
+        labels = dataset[name].values.tolist()
+        if len(set(labels)) < len(labels):
+            raise ValueError(f"result: got {name} names that repeat, want each once: {', '.join(labels)}")
+    for name, variable in dataset.variables.items():
+        if not {"long_name", "units"} <= set(variable.attrs):
+            raise ValueError(f"result: got {name} without long_name or units, want both on every variable")
+    missing = [name for name in ATTRIBUTES if name not in dataset.attrs]
+    if missing:
+        raise ValueError(f"result: got no attribute {', '.join(missing)}, want {', '.join(ATTRIBUTES)}")
+
+
+def save(dataset: xr.Dataset, path: Path) -> None:
+    """Write a result, checked, as netCDF-4."""
+    validate(dataset)
+    write(dataset, path)
+
+
+def load(path: Path) -> xr.Dataset:
+    """Read a result into memory. ValueError: no such file, not netCDF, or not a result."""
+    dataset = read(path)
+    validate(dataset)
+    return dataset
+
+
+def write(dataset: xr.Dataset, path: Path) -> None:
+    """Write any dataset as netCDF-4 under a temporary name and rename it: `path` is never half a file."""
+    compressed = {name: {"zlib": True, "complevel": 4, "shuffle": True} for name in dataset.data_vars
+                  if dataset[name].dtype != bool}
+    with replacing(Path(path)) as temporary:
+        dataset.to_netcdf(temporary, engine="h5netcdf", encoding=compressed)
+
+
+def read(path: Path) -> xr.Dataset:
+    """Read a dataset into memory. ValueError: no such file, or not netCDF."""
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"result: found no file {path}, want a result.nc of compare.run")
+    try:
+        with xr.open_dataset(path, engine="h5netcdf") as dataset:
+            return dataset.load()
+    except OSError as error:
+        raise ValueError(f"result: {path} cannot be read as netCDF ({str(error).splitlines()[0]})") from error

@@ -1,0 +1,1 @@
+"""Training a network: what is trained how, and the loop."""

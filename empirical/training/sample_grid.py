@@ -1,0 +1,63 @@
+"""What a trained network draws, for its record: toy samples are judged, images are put on one sheet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch import nn
+
+from empirical.adapters import NetworkDenoiser
+from empirical.atomic import replacing
+from empirical.consistency import clean, consistent, novel
+from empirical.datasets import Dataset
+from theory.schedules import CosineSchedule, ddim
+
+SCHEDULE = CosineSchedule()
+JUDGED, JUDGED_STEPS = 512, (20, 150)
+SHEET_ROWS, SHEET_COLUMNS, SHEET_STEPS, ZOOM = 4, 10, 150, 2
+
+
+def final_samples(network: nn.Module, dataset: Dataset, out: Path) -> list[dict]:
+    """A row for each set of samples: counts for a toy network; for images the sheet, OUT.png, that they are on."""
+    if dataset.layout is not None:
+        return [judge(network, dataset, steps) for steps in JUDGED_STEPS]
+    return [draw(network, dataset, out.with_name(out.name + ".png"))]
+
+
+def judge(network: nn.Module, dataset: Dataset, steps: int, n: int | None = None, seed: int = 0) -> dict:
+    """How many of n samples of a toy network are consistent, clean, novel, and consistent and novel.
+
+    Sampled by `steps` DDIM steps from noise that is a function of (seed, n) alone; n is JUDGED if not given.
+    """
+    noise = _noise(JUDGED if n is None else n, dataset, seed)
+    images = ddim(NetworkDenoiser(network, SCHEDULE), noise, SCHEDULE, steps=steps)
+    is_consistent, is_novel = consistent(images, dataset.layout), novel(images, dataset.images, dataset.layout)
+    counts = {
+        "consistent": is_consistent,
+        "clean": clean(images, dataset.layout),
+        "novel": is_novel,
+        "consistent_and_novel": is_consistent & is_novel,
+    }
+    return {"steps": steps, "n": len(noise), "seed": seed} | {name: int(flag.sum()) for name, flag in counts.items()}
+
+
+def draw(network: nn.Module, dataset: Dataset, path: Path, seed: int = 0) -> dict:
+    """A sheet of samples as a PNG; with classes, column c shows class c modulo their number."""
+    noise = _noise(SHEET_ROWS * SHEET_COLUMNS, dataset, seed)
+    classes = network.config["classes"]
+    labels = np.arange(len(noise)) % SHEET_COLUMNS % classes if classes else None
+    images = ddim(NetworkDenoiser(network, SCHEDULE), noise, SCHEDULE, steps=SHEET_STEPS, labels=labels)
+    _, channels, height, width = images.shape
+    rows = images.reshape(SHEET_ROWS, SHEET_COLUMNS, channels, height, width).transpose(0, 3, 1, 4, 2)
+    sheet = np.rint((rows.clip(-1, 1) + 1) * 127.5).astype(np.uint8)
+    sheet = sheet.reshape(SHEET_ROWS * height, SHEET_COLUMNS * width, channels)
+    picture = Image.fromarray(sheet if channels == 3 else sheet[..., 0])
+    with replacing(path) as temporary:
+        picture.resize((picture.width * ZOOM, picture.height * ZOOM), Image.Resampling.NEAREST).save(temporary)
+    return {"steps": SHEET_STEPS, "n": len(noise), "seed": seed, "sheet": path.name}
+
+
+def _noise(n: int, dataset: Dataset, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((n, *dataset.images.shape[1:]), dtype=np.float32)

@@ -1,0 +1,1 @@
+"""The posterior-mean engine under every machine: arrays in, arrays out."""

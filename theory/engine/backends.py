@@ -1,0 +1,29 @@
+"""Which engine computes: numba on the CPU, or torch on the device where the query is."""
+
+from __future__ import annotations
+
+import sys
+
+import theory.engine.posterior
+
+BACKENDS = ("numba", "torch")
+
+
+def engine(backend, x):
+    """The engine by name, or the one that fits x: torch for a tensor on a device of its own, numba otherwise.
+
+    backend: None, "numba", "torch", or a configured `TorchBackend`. An engine has `posterior`,
+    `posterior_scales` and `image_evidence`, as in theory/posterior.py.
+    """
+    device = str(x.device) if "torch" in sys.modules and hasattr(x, "detach") else "cpu"
+    if backend is None:
+        backend = "numba" if device == "cpu" else "torch"
+    if hasattr(backend, "posterior"):
+        return backend
+    if backend not in BACKENDS:
+        raise ValueError(f"backend: got {backend!r}, want one of: {', '.join(BACKENDS)}")
+    if backend == "numba":
+        return theory.engine.posterior
+    from theory.engine.torch_backend import default_backend
+
+    return default_backend(device)

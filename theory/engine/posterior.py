@@ -1,0 +1,246 @@
+"""The posterior-mean engine under every machine: a query window, a candidate set, and values to average.
+
+    x0(x) = sum_j W_j value_j / sum_j W_j,   W_j = exp(-|query's window at x - window of candidate j|^2 / (2 sigma^2))
+
+A machine says which windows and candidates (two `geometry.Axis`), over which `Bank`, and which values; nothing else.
+The candidates are streamed block by block through one softmax (`_kernels/softmax.py`), so memory does not grow with
+their number. Small calls are float64 throughout; large ones compare windows in float32 where that is good to 1e-4
+(`numerics.PRODUCT_ERROR`, `FLOAT32_LOGIT`); sums over images are always float64. docs/posterior.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from theory._kernels.cache import drop_stale
+from theory._kernels.numerics import CHUNKS, FLOAT64_PAIRS, LIST_CHUNKS, PRODUCT_ERROR
+from theory._kernels.posterior import LOG2E, scan, scan_images, scan_offsets, scan_sources
+from theory._kernels.scales import scan_scales
+from theory._kernels.softmax import LN2, merge_states
+from theory.engine.bank import Bank
+from theory.engine.chunks import in_chunks
+from theory.engine.geometry import Axis
+from theory.engine.request import Request
+
+drop_stale([*scan.values(), *scan_sources.values(), *scan_scales.values(), scan_images, scan_offsets, merge_states])
+
+QUERIES_AT_ONCE = 16
+"""Queries that share each training block while it is in cache."""
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Softmax sums of B queries, float64: peak, mass (B, Y, X), total (B, Cv, Y, X), energy (B, E, Y, X), E 0 or 2."""
+
+    peak: np.ndarray
+    mass: np.ndarray
+    total: np.ndarray
+    energy: np.ndarray
+
+    @property
+    def mean(self) -> np.ndarray:
+        """E[value | query], (B, Cv, Y, X)."""
+        return self.total / self.mass[:, None]
+
+    @property
+    def log_normaliser(self) -> np.ndarray:
+        """log sum_j exp(logit_j), (B, Y, X)."""
+        return self.peak + np.log(self.mass)
+
+    @property
+    def entropies(self) -> np.ndarray:
+        """Entropy in nats over candidates, and over images, (B, 2, Y, X); where energy was kept."""
+        return np.log(self.mass)[:, None] - self.energy / self.mass[:, None]
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """The K candidates with the largest logits, best first: key = distance - offset (.., Y, X, K), inf for none, and
+    source (.., Y, X, K, 3), each candidate's image, y and x."""
+
+    key: np.ndarray
+    source: np.ndarray
+
+    @classmethod
+    def empty(cls, shape: tuple[int, ...], top: int) -> Nearest:
+        return cls(np.full((*shape, top), np.inf), np.full((*shape, top, 3), -1))
+
+    def merged(self) -> Nearest:
+        """One list from the lists along the first axis; equals in their order."""
+        key, source = np.moveaxis(self.key, 0, -2), np.moveaxis(self.source, 0, -3)
+        K = key.shape[-1]
+        key, source = key.reshape(*key.shape[:-2], -1), source.reshape(*source.shape[:-3], -1, 3)
+        best = np.argsort(key, axis=-1, kind="stable")[..., :K]
+        return Nearest(np.take_along_axis(key, best, -1), np.take_along_axis(source, best[..., None], -2))
+
+
+def merge(parts: list[Posterior]) -> Posterior:
+    """The posterior over the union of disjoint candidate sets."""
+    return _merge_stacked(_stacked(parts))
+
+
+def merge_nearest(parts: list[Nearest]) -> Nearest:
+    """The nearest candidates of the union of disjoint candidate sets."""
+    return _stacked(parts).merged()
+
+
+def _merge_stacked(states: Posterior) -> Posterior:
+    """The same for states stacked along a first axis, which are used up."""
+    merged = Posterior(*(np.empty(array.shape[1:]) for array in _arrays(states)))
+    merge_states(*_arrays(states), *_arrays(merged))
+    return merged
+
+
+def concatenated(records):
+    """Posteriors, or Nearest lists, of separate queries as one."""
+    return type(records[0])(*(np.concatenate(arrays) for arrays in zip(*map(_arrays, records))))
+
+
+def _stacked(records):
+    """The same along a new first axis."""
+    return type(records[0])(*(np.stack(arrays) for arrays in zip(*map(_arrays, records))))
+
+
+def _arrays(record) -> list[np.ndarray]:
+    return [getattr(record, f.name) for f in fields(record)]
+
+
+def posterior(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: Request, rows: Axis, cols: Axis,
+              values: np.ndarray | None = None) -> tuple[Posterior, Nearest]:
+    """Softmax sums for queries x (B, C, H, W) at noise sigma (B,), and the request's nearest candidates.
+
+    values (M, Cv, Y, X, n) float32, in the bank's blocks: what is averaged; by default the training pixels.
+    """
+    values = bank.blocks if values is None else values
+    outputs, top = (rows.outputs, cols.outputs), request.top
+    pairs = len(x) * len(request.order) * bank.lanes * rows.pairs * cols.pairs
+    dtype = np.float32 if pairs > FLOAT64_PAIRS and not request.double else np.float64
+    state = (outputs, outputs, (values.shape[1], *outputs), (2 if top else 0, *outputs))
+    sums, nearest = [], []
+    for batch in np.array_split(np.arange(len(x)), -(-len(x) // QUERIES_AT_ONCE)):
+        queries, precision = _padded_queries(x[batch], rows, cols), _precision(sigma[batch])
+        products = _by_products(queries, precision, bank, rows, cols, dtype)
+        count = LIST_CHUNKS if top else CHUNKS
+        chunks = Posterior(*(np.zeros((count, len(batch), *shape)) for shape in state))
+        chunks.peak[:] = -np.inf
+        lists = Nearest.empty((count, len(batch), *outputs), top)
+        before = queries.astype(dtype, order="C"), queries, bank.blocks, values, bank.index
+        base = _base(queries, precision, products, rows, cols)
+        after = _packed(rows, cols), precision, products, request.left_out, request.negligible, base
+        kept = _arrays(chunks) + _arrays(lists) if top else _arrays(chunks)[:3]
+        in_chunks((scan_sources if top else scan)[np.dtype(dtype)], before, request.order, after, kept, count)
+        chunks.peak[:] = (chunks.peak - base) * LN2
+        sums.append(_merge_stacked(chunks))
+        nearest.append(lists.merged())
+    return concatenated(sums), concatenated(nearest)
+
+
+def posterior_scales(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: Request,
+                     axes: Sequence[tuple[Axis, Axis]]) -> list[Posterior]:
+    """`posterior` of the training pixels for each of `axes`, local ones (`geometry.local_axis`), the smallest first, in
+    one pass: where a pixel's only candidates are those at its own place, windows share their column sums."""
+    rows, cols = axes[-1]
+    state, pairs = (len(axes), rows.outputs, cols.outputs), len(request.order) * bank.lanes * x[:, 0].size
+    dtype = np.float32 if pairs > FLOAT64_PAIRS and not request.double else np.float64
+    sizes = *(np.array([axis.size for axis in along]) for along in zip(*axes)), rows.index, cols.index
+    sums = []
+    for batch in np.array_split(np.arange(len(x)), -(-len(x) // QUERIES_AT_ONCE)):
+        queries, precision = _padded_queries(x[batch], rows, cols), _precision(sigma[batch])
+        peak, mass = np.full((CHUNKS, len(batch), *state), -np.inf), np.zeros((CHUNKS, len(batch), *state))
+        total = np.zeros((CHUNKS, len(batch), len(axes), x.shape[1], *state[1:]))
+        before = queries.astype(dtype, order="C"), queries, bank.blocks, bank.index
+        in_chunks(scan_scales[np.dtype(dtype)], before, request.order, (sizes, precision, request.negligible),
+                  (peak, mass, total))
+        no_energy = np.empty((CHUNKS, len(batch), 0, *state[1:]))
+        sums.append([_merge_stacked(Posterior(LN2 * peak[:, :, s], mass[:, :, s], total[:, :, s], no_energy))
+                     for s in range(len(axes))])
+    return [concatenated(of_size) for of_size in zip(*sums)]
+
+
+@dataclass(frozen=True)
+class ImageEvidence:
+    """One query, n images in the order of some blocks: what each training image says of each pixel by itself."""
+
+    evidence: np.ndarray  # (n, H, W) float64: S_i(x) = log sum_y exp(-|patch_x - patch_{i,y}|^2 / (2 sigma^2))
+    mean: np.ndarray  # (n, C, H, W) float32: mu_i(x), the same weights' mean of the pixel values
+    entropy: np.ndarray  # (n, H, W) float64, nats: of the same weights; empty unless asked for
+    position: np.ndarray  # (M, n): where the image of a lane stands along n, -1 for none
+
+
+def image_evidence(x: np.ndarray, sigma: float, bank: Bank, request: Request, rows: Axis, cols: Axis) -> ImageEvidence:
+    """The evidence of each training image of the request for one query x (C, H, W)."""
+    order, entropy = request.order, request.top > 0
+    present = bank.present(order, request.left_out)
+    position = np.full(bank.index.shape, -1, dtype=np.int64)
+    position[order] = np.where(present, np.cumsum(present).reshape(present.shape) - 1, -1)
+    n, (C, H, W) = int(present.sum()), x.shape
+    peaks, masses, energies = np.empty((n, H, W)), np.empty((n, H, W)), np.empty((n if entropy else 0, H, W))
+    means = np.empty((n, C, H, W), dtype=np.float32)
+    query, precision = _padded_queries(x[None], rows, cols), _precision(np.array([sigma]))
+    products = _by_products(query, precision, bank, rows, cols, np.float64)
+    in_chunks(scan_images, (query[0], bank.blocks, bank.blocks, position), order,
+              (_packed(rows, cols), precision[0], products[0], _base(query, precision, products, rows, cols)[0],
+               peaks, masses, means, energies), [])
+    logs = np.log(masses, out=masses)
+    return ImageEvidence(np.add(peaks, logs, out=peaks), means, logs - energies if entropy else energies, position)
+
+
+def softmax_over_images(logits: np.ndarray, images: ImageEvidence) -> Posterior:
+    """Softmax sums over images for one query, by logits (n, Y, X) of the images' own, n >= 1."""
+    peak = logits.max(axis=0)
+    weights = np.exp(logits - peak)
+    logs = weights * (logits - peak)
+    energy = [logs - weights * images.entropy, logs] if len(images.entropy) else []
+    return Posterior(peak[None], weights.sum(axis=0)[None], np.einsum("nyx,ncyx->cyx", weights, images.mean)[None],
+                     np.array([part.sum(axis=0) for part in energy]).reshape(1, -1, *peak.shape))
+
+
+def nearest_with_offsets(x: np.ndarray, bank: Bank, order: np.ndarray, rows: Axis, cols: Axis, position: np.ndarray,
+                         offsets: np.ndarray, top: int) -> Nearest:
+    """For one query x (C, H, W): the candidates with the smallest distance - offsets[s], s (n, H, W) by `position`."""
+    lists = Nearest.empty((LIST_CHUNKS, *offsets.shape[1:]), top)
+    query = _padded_queries(x[None], rows, cols)[0]
+    in_chunks(scan_offsets, (query, bank.blocks, bank.index, position), order, (_packed(rows, cols), offsets),
+              _arrays(lists), LIST_CHUNKS)
+    return lists.merged()
+
+
+def _padded_queries(x: np.ndarray, rows: Axis, cols: Axis) -> np.ndarray:
+    """x (B, C, H, W) float64 -> (B, C, U, V + 1): padded, and one column more, of zeros."""
+    padded = np.where(cols.query_index < 0, 0.0, x[..., cols.query_index])
+    padded = np.where(rows.query_index[:, None] < 0, 0.0, padded[..., rows.query_index, :])
+    return np.ascontiguousarray(np.pad(padded, [(0, 0)] * 3 + [(0, 1)]))
+
+
+def _by_products(queries: np.ndarray, precision: np.ndarray, bank: Bank, rows: Axis, cols: Axis, dtype) -> np.ndarray:
+    """Which queries (B,) to compare by inner products: those where a window has several candidates to repay its norm,
+    and where the rounding of 2 precision <q, p> <= 2 precision |q| |p| is no more than `numerics.PRODUCT_ERROR`."""
+    query_norm = np.sqrt(_window_norms(queries, rows, cols).max(axis=(1, 2)))
+    candidate_norm = bank.largest * np.sqrt(queries.shape[1] * rows.size * cols.size)
+    rounding = np.finfo(dtype).eps * 2.0 * precision * query_norm * candidate_norm
+    several = rows.pairs * cols.pairs > rows.outputs * cols.outputs
+    return several & (rounding <= PRODUCT_ERROR[np.dtype(dtype).name])
+
+
+def _base(queries: np.ndarray, precision: np.ndarray, products: np.ndarray, rows: Axis, cols: Axis) -> np.ndarray:
+    """The terms |window of the query|^2 that products leave out, in powers of two, (B, Y, X); 0 elsewhere."""
+    unit = np.where(products, precision * LOG2E, 0.0)
+    return np.ascontiguousarray(unit[:, None, None] * _window_norms(queries, rows, cols))
+
+
+def _window_norms(queries: np.ndarray, rows: Axis, cols: Axis) -> np.ndarray:
+    """|window of the query|^2, (B, Y, X)."""
+    squares = sliding_window_view((queries[..., :-1] ** 2).sum(axis=1), cols.size, axis=2).sum(axis=-1)
+    return sliding_window_view(squares, rows.size, axis=1).sum(axis=-1)[:, : rows.outputs, : cols.outputs]
+
+
+def _packed(rows: Axis, cols: Axis):
+    return rows.size, cols.size, rows.index, cols.index, rows.moves, cols.runs
+
+
+def _precision(sigma: np.ndarray) -> np.ndarray:
+    return 1.0 / (2.0 * np.asarray(sigma, dtype=np.float64) ** 2)

@@ -1,0 +1,22 @@
+"""What a call asks of an engine: which part of D, what to know of it, and how exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from theory._kernels.numerics import NEGLIGIBLE
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call's wishes, for queries of one class; the engine is one of `theory.engine.backends`."""
+
+    order: np.ndarray  # the bank's blocks to draw on
+    engine: Any
+    left_out: int = -1  # a training image to do without, or -1
+    top: int = 0  # how many of the nearest candidates to name; with top > 0 the entropies are kept too
+    negligible: float = NEGLIGIBLE  # powers of two below the best one from which candidates may be left out
+    double: bool = False  # everything in float64, whatever the size of the call

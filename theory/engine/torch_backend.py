@@ -1,0 +1,200 @@
+"""The posterior-mean engine of theory/posterior.py in torch: matrix products of windows, for a GPU.
+
+Training windows are the rows of one matrix, query windows the columns of another, and their product holds the logits,
+2 precision <q, p> - precision |p|^2 (|q|^2 is the same for all candidates of a query). Both are gathered by tables of
+pixel places, so that a geometry is a table and every machine goes the same way (`_torch/regions.py`). The softmax
+streams over tiles of training images (`_torch/scan.py`) with one float64 state (peak, sums) per output value.
+
+Windows are compared in float32, without TF32, where that is good to `PRODUCT_ERROR` in a logit, else in float64: on
+data-centre GPUs the same arithmetic and twice the memory traffic, half of what float32 squared differences and their
+window sums would move. Where even float64 products cancel, as sigma -> 0, windows are subtracted. docs/posterior.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cache, reduce
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from theory._kernels.numerics import PRODUCT_ERROR
+from theory._kernels.posterior import LOG2E
+from theory._kernels.softmax import LN2
+from theory.engine._torch.regions import Region, regions
+from theory.engine._torch.scan import Training, group_size, scan, tiles
+from theory.engine._torch.softmax import Comparison, Sums, merged
+from theory.engine.bank import Bank
+from theory.engine.geometry import Axis
+from theory.engine.posterior import ImageEvidence, Nearest, Posterior
+from theory.engine.request import Request
+
+DOUBLE_ERROR = 1e-6
+"""Bound on the rounding error of a logit up to which float64 products serve a call that need not be `double`."""
+
+
+class TorchBackend:
+    """An engine for `denoise(..., backend=)`: exact, on any torch device with float64.
+
+    device: "cpu", "cuda", "cuda:1", ...
+    memory_bytes: what a call may hold on the device at once, but at least one query and one image; no answer depends on
+        it. A training set that takes at most three quarters of it is kept there as long as its machine exists; a larger
+        one is sent in parts, in every call.
+    """
+
+    def __init__(self, device: str = "cpu", memory_bytes: int = 2**30):
+        if isinstance(memory_bytes, bool) or not isinstance(memory_bytes, int) or memory_bytes < 1:
+            raise ValueError(f"memory_bytes: got {memory_bytes!r}, want a positive number of bytes")
+        try:
+            torch.zeros(1, dtype=torch.float64, device=device)
+        except (RuntimeError, TypeError, AssertionError) as error:
+            reason = str(error).splitlines()[0]
+            raise ValueError(f"device: got {str(device)!r}, want a torch device with float64 ({reason})") from None
+        self.device, self.memory_bytes = torch.device(device), memory_bytes
+        self._kept: WeakKeyDictionary[Bank, torch.Tensor] = WeakKeyDictionary()
+
+    def posterior(self, x: np.ndarray, sigma: np.ndarray, bank: Bank, request: Request, rows: Axis, cols: Axis,
+                  values: np.ndarray | None = None) -> tuple[Posterior, Nearest]:
+        """Softmax sums as `posterior.posterior`, of all candidates, `negligible` or not; none is named."""
+        values = bank.blocks if values is None else values
+        B, Cv, outputs = len(x), values.shape[1], (rows.outputs, cols.outputs)
+        peak, sums = np.empty((B, 1, rows.outputs * cols.outputs)), np.empty((B, Cv + 1, rows.outputs * cols.outputs))
+        with _plain_float32(self.device):
+            for chosen, region, parts in self._sweep(x, sigma, bank, request, rows, cols, values):
+                state = reduce(merged, (part for _, part in parts), Sums.empty(self.device))
+                for result, own in ((peak, state.peak), (sums, state.sums[:, 0])):
+                    own = own.unflatten(2, (len(chosen), -1)).permute(2, 1, 0, 3)  # (b, 1 or Cv + 1, G, Q)
+                    channels = np.arange(result.shape[1])[:, None, None]
+                    result[chosen[:, None, None, None], channels, region.outputs()] = own.cpu().numpy()
+        peak, sums = LN2 * peak.reshape(B, *outputs), sums.reshape(B, Cv + 1, *outputs)
+        return Posterior(peak, sums[:, Cv], sums[:, :Cv], np.empty((B, 0, *outputs))), Nearest.empty((B, *outputs), 0)
+
+    def posterior_scales(self, x: np.ndarray, sigma: np.ndarray, bank: Bank, request: Request,
+                         axes: Sequence[tuple[Axis, Axis]]) -> list[Posterior]:
+        """`posterior` for each of `axes`, one after the other: matrix products of windows have nothing to share."""
+        return [self.posterior(x, sigma, bank, request, *pair)[0] for pair in axes]
+
+    def image_evidence(self, x: np.ndarray, sigma: float, bank: Bank, request: Request, rows: Axis,
+                       cols: Axis) -> ImageEvidence:
+        """The evidence of each training image for one query, as `posterior.image_evidence`: in float64, for
+        attention adds up that of many pixels."""
+        (C, H, W), places = x.shape, _places(bank, request)
+        n = len(places[0])
+        evidence, mean = np.empty((n, 1, H * W)), np.empty((n, C, H * W), dtype=np.float32)
+        request = replace(request, double=True)
+        with _plain_float32(self.device):
+            asked = x[None], np.array([sigma]), bank, request, rows, cols, bank.blocks
+            for _, region, parts in self._sweep(*asked, by_image=True):
+                for images, part in parts:
+                    total, mass = part.sums.tensor_split([C], dim=2)
+                    for result, own in ((evidence, LN2 * (part.peak[:, :, None] + mass.log2())), (mean, total / mass)):
+                        result[images][:, :, region.outputs()] = own.permute(1, 2, 0, 3).cpu().numpy()
+        position = np.full(bank.index.shape, -1, dtype=np.int64)
+        position[places] = np.arange(n)
+        return ImageEvidence(evidence.reshape(n, H, W), mean.reshape(n, C, H, W), np.empty((0, H, W)), position)
+
+    def _sweep(self, x, sigma, bank, request, rows, cols, values,
+               by_image=False) -> Iterator[tuple[np.ndarray, Region, Iterator[tuple[slice, Sums]]]]:
+        """Some of the queries, a region of their pixels, and softmax sums of these over some training images at a
+        time, each image by itself or in groups of any size."""
+        if request.top:
+            raise ValueError(f"top: got {request.top}, want 0: the torch engine names no candidates, numba does")
+        precision = LOG2E / (2.0 * sigma**2)
+        kept = self._kept_bank(bank)
+        memory = self.memory_bytes - (0 if kept is None else kept.nbytes)
+        training = self._training(bank, kept, values, _places(bank, request))
+        for how, chosen in _comparisons(x, precision, bank, rows, cols, request.double):
+            for region in regions(rows, cols, x.shape[1:], bank.blocks.shape[1:4]):
+                size = region.sizes[2] if by_image else group_size(region)
+                for part, queries, images in tiles(region, how, training, len(chosen), size, memory):
+                    for some in np.split(chosen, range(queries, len(chosen), queries)):
+                        asked = torch.from_numpy(x[some]).flatten(1), torch.from_numpy(precision[some])
+                        asked = (tensor.to(self.device) for tensor in asked)
+                        yield some, part, scan(*asked, part, training, how, images, size)
+
+    def _kept_bank(self, bank: Bank) -> torch.Tensor | None:
+        """All images of the bank on the device, flat, in the order of their blocks; None if they are too large."""
+        if 4 * bank.blocks.nbytes > 3 * self.memory_bytes:
+            return None
+        if bank not in self._kept:
+            self._kept[bank] = self._sender(bank.blocks, (bank.index >= 0).nonzero())(slice(None))
+        return self._kept[bank]
+
+    def _training(self, bank: Bank, kept: torch.Tensor | None, values: np.ndarray,
+                  places: tuple[np.ndarray, np.ndarray]) -> Training:
+        if kept is None:
+            pixels = self._sender(bank.blocks, places)
+        else:
+            row = np.cumsum(bank.index >= 0).reshape(bank.index.shape) - 1
+            rows = torch.from_numpy(row[places]).to(self.device)
+            pixels = lambda images: kept[rows[images]]
+        own = values.size == bank.blocks.size and np.may_share_memory(values, bank.blocks)
+        weighed = pixels if own else self._sender(values, places)
+        numbers = (bank.blocks[0].size + values[0].size) // bank.lanes
+        return Training(len(places[0]), pixels, weighed, values.shape[1], numbers)
+
+    def _sender(self, blocks: np.ndarray, places: tuple[np.ndarray, np.ndarray]) -> Callable[[slice], torch.Tensor]:
+        """Sends those of the images at `places` (block, lane) that are asked for to the device, flat."""
+        block, lane = places
+        images = np.moveaxis(blocks, -1, 1)
+        return lambda some: torch.from_numpy(images[block[some], lane[some]]).flatten(1).to(self.device)
+
+
+def default_backend(device: str) -> TorchBackend:
+    """The engine for `backend="torch"` and a query on `device`: there, or on a GPU, if there is one, for a CPU's."""
+    if device == "cpu" and torch.cuda.is_available():
+        device = f"cuda:{torch.cuda.current_device()}"
+    return _backend(device)
+
+
+@cache
+def _backend(device: str) -> TorchBackend:
+    return TorchBackend(device)
+
+
+def _places(bank: Bank, request: Request) -> tuple[np.ndarray, np.ndarray]:
+    """Block and lane of every image that the request draws on, in the order of its blocks."""
+    blocks, lanes = bank.present(request.order, request.left_out).nonzero()
+    return request.order[blocks], lanes
+
+
+def _comparisons(x: np.ndarray, precision: np.ndarray, bank: Bank, rows: Axis, cols: Axis,
+                 double: bool) -> Iterator[tuple[Comparison, np.ndarray]]:
+    """How to compare windows, by the rounding of 2 precision <q, p> in dtype eps, and the queries to which it applies.
+
+    A sum of D products of which each step rounds is off by about sqrt(D) / 4 eps |q| |p|.
+    """
+    size = x.shape[1] * rows.size * cols.size
+    rounding = precision * _largest_window(x, rows, cols) * bank.largest * size / 2.0
+    single = (np.finfo(np.float32).eps * rounding <= PRODUCT_ERROR["float32"]) & (not double)
+    products = np.finfo(np.float64).eps * rounding <= (PRODUCT_ERROR["float64"] if double else DOUBLE_ERROR)
+    ways = (torch.float32, True, single), (torch.float64, True, ~single & products), (torch.float64, False, ~products)
+    for dtype, by_products, queries in ways:
+        if queries.any():
+            yield Comparison(dtype, by_products), np.flatnonzero(queries)
+
+
+def _largest_window(x: np.ndarray, rows: Axis, cols: Axis) -> np.ndarray:
+    """The largest norm of a query window, (B,)."""
+    squares = torch.from_numpy((x**2).sum(axis=1))
+    padded = F.pad(squares, (0, 1, 0, 1))[:, rows.query_index[:, None], cols.query_index]  # -1: the zeros at the end
+    return F.avg_pool2d(padded, (rows.size, cols.size), stride=1, divisor_override=1).amax(dim=(1, 2)).sqrt().numpy()
+
+
+@contextmanager
+def _plain_float32(device: torch.device) -> Iterator[None]:
+    """float32 products as they are: no TF32, no lower precision, no autocast; nothing recorded for gradients."""
+    settings = torch.backends.cuda.matmul, torch.backends.mkldnn.matmul
+    before = [setting.fp32_precision for setting in settings]
+    try:
+        for setting in settings:
+            setting.fp32_precision = "ieee"
+        with torch.inference_mode(), torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        for setting, value in zip(settings, before):
+            setting.fp32_precision = value

@@ -1,0 +1,1 @@
+"""Machines whose pixels attend to other pixels, one coupling a file."""
