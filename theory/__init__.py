@@ -1,5 +1,6 @@
 """What should a diffusion network draw? Closed-form posterior means of the training set, machine by machine."""
 
+from theory.errors import UserError
 from theory.machines.attention.consensus import ConsensusScore
 from theory.machines.attention.evidence_sharing import AttentionScore
 from theory.machines.attention.innovation import InnovationScore
@@ -32,6 +33,7 @@ __all__ = [
     "LocalScore",
     "OffsetCosineSchedule",
     "PairScore",
+    "UserError",
     "WienerScore",
     "ddim",
 ]

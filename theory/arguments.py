@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
+from theory.errors import UserError
+
 
 def training_images(images) -> np.ndarray:
     """images (N, C, H, W), finite floats, N >= 1 -> float32, contiguous."""
     array = as_numpy(images)
     if array.ndim != 4 or 0 in array.shape:
-        raise ValueError(f"images: got shape {array.shape}, want (N, C, H, W) with at least one image")
+        raise UserError(f"images: got shape {array.shape}, want (N, C, H, W) with at least one image")
     if not np.issubdtype(array.dtype, np.floating):
-        raise ValueError(f"images: got dtype {array.dtype}, want floats, scaled to [-1, 1]")
+        raise UserError(f"images: got dtype {array.dtype}, want floats, scaled to [-1, 1]")
     if not np.isfinite(array).all():
-        raise ValueError(f"images: got {_non_finite(array)}, want finite values in [-1, 1]")
+        raise UserError(f"images: got {_non_finite(array)}, want finite values in [-1, 1]")
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
@@ -23,7 +25,7 @@ def training_labels(labels, count: int) -> np.ndarray | None:
         return None
     array = as_numpy(labels)
     if array.shape != (count,) or not np.issubdtype(array.dtype, np.integer):
-        raise ValueError(f"labels: got shape {array.shape} of {array.dtype}, want ({count},) integers, one an image")
+        raise UserError(f"labels: got shape {array.shape} of {array.dtype}, want ({count},) integers, one an image")
     return array
 
 
@@ -32,11 +34,11 @@ def queries(x, image_shape: tuple[int, ...]) -> np.ndarray:
     array = as_numpy(x)
     if array.ndim != 4 or array.shape[1:] != image_shape:
         want = ", ".join(map(str, image_shape))
-        raise ValueError(f"x: got shape {array.shape}, want (B, {want}) like the training images")
+        raise UserError(f"x: got shape {array.shape}, want (B, {want}) like the training images")
     if not np.issubdtype(array.dtype, np.floating):
-        raise ValueError(f"x: got dtype {array.dtype}, want floats")
+        raise UserError(f"x: got dtype {array.dtype}, want floats")
     if not np.isfinite(array).all():
-        raise ValueError(f"x: got {_non_finite(array)}, want finite values")
+        raise UserError(f"x: got {_non_finite(array)}, want finite values")
     return array.astype(np.float64)
 
 
@@ -44,32 +46,32 @@ def noise_levels(sigma, count: int) -> np.ndarray:
     """sigma > 0, finite, a number or one a query -> float64 (B,)."""
     array = np.asarray(as_numpy(sigma), dtype=np.float64)
     if array.shape not in ((), (count,)):
-        raise ValueError(f"sigma: got shape {array.shape}, want a number or ({count},), one a query")
+        raise UserError(f"sigma: got shape {array.shape}, want a number or ({count},), one a query")
     if not (np.isfinite(array) & (array > 0.0)).all():
-        raise ValueError(f"sigma: got {array if array.ndim == 0 else array.tolist()}, want finite numbers above 0")
+        raise UserError(f"sigma: got {array if array.ndim == 0 else array.tolist()}, want finite numbers above 0")
     return np.broadcast_to(array, (count,)).copy()
 
 
 def odd_patch_size(patch_size) -> int:
     """patch_size: an odd integer, at least 1."""
     if isinstance(patch_size, bool) or not isinstance(patch_size, int | np.integer):
-        raise ValueError(f"patch_size: got {patch_size!r}, want an odd integer")
+        raise UserError(f"patch_size: got {patch_size!r}, want an odd integer")
     if patch_size < 1 or patch_size % 2 == 0:
-        raise ValueError(f"patch_size: got {patch_size}, want an odd integer of at least 1")
+        raise UserError(f"patch_size: got {patch_size}, want an odd integer of at least 1")
     return int(patch_size)
 
 
 def patch_sizes(sizes) -> list[int]:
     """patch_sizes: one or several of odd_patch_size."""
     if len(sizes) == 0:
-        raise ValueError("patch_sizes: got none, want at least one")
+        raise UserError("patch_sizes: got none, want at least one")
     return [odd_patch_size(k) for k in sizes]
 
 
 def choice(name: str, value, allowed: tuple[str, ...]) -> str:
     """value: one of the allowed words."""
     if value not in allowed:
-        raise ValueError(f"{name}: got {value!r}, want one of {', '.join(map(repr, allowed))}")
+        raise UserError(f"{name}: got {value!r}, want one of {', '.join(map(repr, allowed))}")
     return value
 
 
@@ -78,7 +80,7 @@ def tolerance(value) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 < value < np.inf:
-        raise ValueError(f"tolerance: got {value!r}, want None or a number above 0")
+        raise UserError(f"tolerance: got {value!r}, want None or a number above 0")
     return float(value)
 
 
@@ -86,16 +88,16 @@ def at_least_0(name: str, value, most: float = np.inf) -> float:
     """value: a finite number of at least 0, and at most `most`."""
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if not number or not np.isfinite(value) or value < 0.0:
-        raise ValueError(f"{name}: got {value!r}, want a finite number of at least 0")
+        raise UserError(f"{name}: got {value!r}, want a finite number of at least 0")
     if value > most:
-        raise ValueError(f"{name}: got {value!r}, want a number from 0 to {most:g}")
+        raise UserError(f"{name}: got {value!r}, want a number from 0 to {most:g}")
     return float(value)
 
 
 def integer(name: str, value, least: int) -> int:
     """value: an integer of at least `least`."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name}: got {value!r}, want an integer of at least {least}")
+        raise UserError(f"{name}: got {value!r}, want an integer of at least {least}")
     return int(value)
 
 
@@ -103,14 +105,14 @@ def attention_matrix(alpha, pixels: int) -> np.ndarray:
     """attention (P, P) or (B, P, P) over P pixels in row-major order: rows sum to 1, nothing negative, diagonal 0."""
     array = as_numpy(alpha).astype(np.float64)
     if array.ndim not in (2, 3) or array.shape[-2:] != (pixels, pixels):
-        raise ValueError(f"attention: got shape {array.shape}, want ({pixels}, {pixels}) or (B, {pixels}, {pixels})")
+        raise UserError(f"attention: got shape {array.shape}, want ({pixels}, {pixels}) or (B, {pixels}, {pixels})")
     if not np.isfinite(array).all() or (array < 0.0).any():
-        raise ValueError("attention: got entries that are negative, NaN or infinite, want weights of at least 0")
+        raise UserError("attention: got entries that are negative, NaN or infinite, want weights of at least 0")
     if np.abs(np.diagonal(array, axis1=-2, axis2=-1)).max() > 1e-6:
-        raise ValueError("attention: got a diagonal that is not 0, want no pixel to attend to itself")
+        raise UserError("attention: got a diagonal that is not 0, want no pixel to attend to itself")
     sums = array.sum(axis=-1)
     if np.abs(sums - 1.0).max() > 1e-4:
-        raise ValueError(f"attention: got rows that sum to {sums.min():.6g} ... {sums.max():.6g}, want 1")
+        raise UserError(f"attention: got rows that sum to {sums.min():.6g} ... {sums.max():.6g}, want 1")
     return array
 
 
@@ -118,7 +120,7 @@ def attention_matrices(alpha, count: int, pixels: int) -> np.ndarray:
     """What a function gives as attention: one such matrix for each of the queries, (count, P, P)."""
     array = attention_matrix(alpha, pixels)
     if array.ndim != 3 or len(array) != count:
-        raise ValueError(f"attention: got a function to shape {array.shape}, want ({count}, {pixels}, {pixels})")
+        raise UserError(f"attention: got a function to shape {array.shape}, want ({count}, {pixels}, {pixels})")
     return array
 
 
@@ -127,10 +129,10 @@ def query_labels(labels, count: int, conditional: bool) -> list[int | None]:
     if labels is None:
         return [None] * count
     if not conditional:
-        raise ValueError("labels: got labels for a machine built without them, want None (or build it with labels=)")
+        raise UserError("labels: got labels for a machine built without them, want None (or build it with labels=)")
     array = as_numpy(labels)
     if array.shape not in ((), (count,)) or not np.issubdtype(array.dtype, np.integer):
-        raise ValueError(f"labels: got shape {array.shape} of {array.dtype}, want an integer or ({count},) integers")
+        raise UserError(f"labels: got shape {array.shape} of {array.dtype}, want an integer or ({count},) integers")
     return np.broadcast_to(array, (count,)).tolist()
 
 

@@ -14,6 +14,8 @@ from typing import Protocol
 
 import numpy as np
 
+from theory.errors import UserError
+
 
 class Schedule(Protocol):
     """abar(t) falls from 1 at t = 0 (clean) to nearly 0 at t = 1 (most noise); sigma(t) and its inverse follow."""
@@ -47,7 +49,7 @@ class _Derived:
 def _time(t):
     t = np.asarray(t, dtype=np.float64)
     if not np.all((t >= 0.0) & (t <= 1.0)):
-        raise ValueError(f"t: got {t.min()} to {t.max()}, want times in [0, 1] (0 clean, 1 most noise)")
+        raise UserError(f"t: got {t.min()} to {t.max()}, want times in [0, 1] (0 clean, 1 most noise)")
     return t
 
 
@@ -141,13 +143,13 @@ def ddim(machine, phi_1, schedule: Schedule, steps: int = 20, patch_sizes=None, 
     patch_sizes, strengths: one value a step; entry i belongs to t = (i + 1) / steps (index 0 = least noise).
     labels (B,): handed to the machine at each step.
     callback(i, t, phi_t, x0): called at each step with the entry's index i, before the step is taken.
-    Returns the image at t = 0, (B, C, H, W). ValueError: steps < 1, or lists that do not have one entry a step.
+    Returns the image at t = 0, (B, C, H, W). UserError: steps < 1, or lists that do not have one entry a step.
     """
     if steps < 1:
-        raise ValueError(f"steps: got {steps}, want at least 1")
+        raise UserError(f"steps: got {steps}, want at least 1")
     for name, values in (("patch_sizes", patch_sizes), ("strengths", strengths)):
         if values is not None and len(values) != steps:
-            raise ValueError(f"{name}: got {len(values)} values, want one for each of the {steps} steps")
+            raise UserError(f"{name}: got {len(values)} values, want one for each of the {steps} steps")
     abars = np.asarray(schedule.alpha_bar(np.arange(steps + 1) / steps), dtype=np.float64)
     phi = phi_1
     for i in reversed(range(steps)):

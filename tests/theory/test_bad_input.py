@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from theory import AttentionScore, EquivariantLocalScore, EquivariantScore, IdealScore, LocalScore, PairScore
+from theory import AttentionScore, EquivariantLocalScore, EquivariantScore, IdealScore, LocalScore, PairScore, UserError
 
 GOOD = np.linspace(-1, 1, 2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
 PATCHES = [LocalScore, EquivariantLocalScore, AttentionScore, PairScore]
 
 
 def refused(message):
-    return pytest.raises(ValueError, match=r"\A" + message + r"[^\n]*\Z")
+    return pytest.raises(UserError, match=r"\A" + message + r"[^\n]*\Z")
 
 
 def with_value(value):
@@ -132,9 +132,9 @@ def test_attention(attention, message):
 @pytest.mark.parametrize("name", ["strength", "beta"])
 def test_strength_and_temperature(machine, name):
     for value in (-0.1, np.nan, np.inf, "1", [0.1]):
-        with pytest.raises(ValueError, match=f"^{name}: got .*want a finite number of at least 0$"):
+        with pytest.raises(UserError, match=f"^{name}: got .*want a finite number of at least 0$"):
             machine(GOOD, 3, **{name: value})
-        with pytest.raises(ValueError, match=f"^{name}: got .*want a finite number of at least 0$"):
+        with pytest.raises(UserError, match=f"^{name}: got .*want a finite number of at least 0$"):
             machine(GOOD, 3).denoise(GOOD, 1.0, **{name: value})
 
 

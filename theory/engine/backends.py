@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import theory.engine.posterior
+from theory.errors import UserError
 
 BACKENDS = ("numba", "torch")
 
@@ -21,7 +22,7 @@ def engine(backend, x):
     if hasattr(backend, "posterior"):
         return backend
     if backend not in BACKENDS:
-        raise ValueError(f"backend: got {backend!r}, want one of: {', '.join(BACKENDS)}")
+        raise UserError(f"backend: got {backend!r}, want one of: {', '.join(BACKENDS)}")
     if backend == "numba":
         return theory.engine.posterior
     from theory.engine.torch_backend import default_backend

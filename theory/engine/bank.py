@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from theory._kernels.numerics import LANES, ROW
+from theory.errors import UserError
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +55,9 @@ class Bank:
         return (index >= 0) & (index != left_out)
 
     def order(self, label: int | None = None) -> np.ndarray:
-        """The blocks to visit: all, or those of one class; ValueError for a class without images."""
+        """The blocks to visit: all, or those of one class; UserError for a class without images."""
         if label is None:
             return np.arange(len(self.blocks))
         if label not in self.classes:
-            raise ValueError(f"labels: got class {label} without a training image, want one of {sorted(self.classes)}")
+            raise UserError(f"labels: got class {label} without a training image, want one of {sorted(self.classes)}")
         return self.classes[label]

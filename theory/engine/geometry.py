@@ -15,6 +15,8 @@ from functools import cached_property
 
 import numpy as np
 
+from theory.errors import UserError
+
 BOUNDARIES = ("zeros", "circular")
 
 
@@ -73,7 +75,7 @@ def equivariant_axis(length: int, patch_size: int, boundary: str, wrap_training:
     if boundary == "zeros":
         return Axis(own.size, own.index, own.index, fits, fits, tuple(x for x in own.tied if not r <= x < length - r))
     if not wrap_training and patch_size > length:
-        raise ValueError(f"patch_size: got {patch_size} with wrap_training=False, want at most the image's {length}")
+        raise UserError(f"patch_size: got {patch_size} with wrap_training=False, want at most the image's {length}")
     return Axis(own.size, own.index, own.index, (0, length), (0, length) if wrap_training else fits)
 
 

@@ -32,6 +32,7 @@ from theory.engine.bank import Bank
 from theory.engine.geometry import Axis
 from theory.engine.posterior import ImageEvidence, Nearest, Posterior
 from theory.engine.request import Request
+from theory.errors import UserError
 
 DOUBLE_ERROR = 1e-6
 """Bound on the rounding error of a logit up to which float64 products serve a call that need not be `double`."""
@@ -48,12 +49,12 @@ class TorchBackend:
 
     def __init__(self, device: str = "cpu", memory_bytes: int = 2**30):
         if isinstance(memory_bytes, bool) or not isinstance(memory_bytes, int) or memory_bytes < 1:
-            raise ValueError(f"memory_bytes: got {memory_bytes!r}, want a positive number of bytes")
+            raise UserError(f"memory_bytes: got {memory_bytes!r}, want a positive number of bytes")
         try:
             torch.zeros(1, dtype=torch.float64, device=device)
         except (RuntimeError, TypeError, AssertionError) as error:
             reason = str(error).splitlines()[0]
-            raise ValueError(f"device: got {str(device)!r}, want a torch device with float64 ({reason})") from None
+            raise UserError(f"device: got {str(device)!r}, want a torch device with float64 ({reason})") from None
         self.device, self.memory_bytes = torch.device(device), memory_bytes
         self._kept: WeakKeyDictionary[Bank, torch.Tensor] = WeakKeyDictionary()
 
@@ -102,7 +103,7 @@ class TorchBackend:
         """Some of the queries, a region of their pixels, and softmax sums of these over some training images at a
         time, each image by itself or in groups of any size."""
         if request.top:
-            raise ValueError(f"top: got {request.top}, want 0: the torch engine names no candidates, numba does")
+            raise UserError(f"top: got {request.top}, want 0: the torch engine names no candidates, numba does")
         precision = LOG2E / (2.0 * sigma**2)
         kept = self._kept_bank(bank)
         memory = self.memory_bytes - (0 if kept is None else kept.nbytes)

@@ -15,6 +15,7 @@ from theory.engine.attribution import attribution
 from theory.engine.bank import Bank
 from theory.engine.posterior import Nearest, Posterior
 from theory.engine.request import Request
+from theory.errors import UserError
 
 
 class ScoreMachine(ABC):
@@ -42,7 +43,7 @@ class ScoreMachine(ABC):
             value, a bound on that distance, at most the tolerance. docs/posterior.md
         backend: "numba", "torch", or a `theory.engine.torch_backend.TorchBackend`; by default as x's device has it
         options: per-call settings of the machine, such as patch_size
-        Returns (B, C, H, W) like x, or two of them. ValueError: an argument that is not as said here, in one line.
+        Returns (B, C, H, W) like x, or two of them. UserError: an argument that is not as said here, in one line.
         """
         x0, bound = self._answer(x, sigma, labels, options, backend, tolerance=arguments.tolerance(tolerance))
         return (x0, bound) if return_bound else x0
@@ -50,7 +51,7 @@ class ScoreMachine(ABC):
     def leave_out(self, x, sigma, image: int, *, labels=None, backend=None, **options):
         """The posterior mean had training image `image` not been in D, exactly; arguments as in `denoise`."""
         if isinstance(image, bool) or not isinstance(image, int | np.integer) or not 0 <= image < self.count:
-            raise ValueError(f"image: got {image!r}, want an integer from 0 to {self.count - 1}")
+            raise UserError(f"image: got {image!r}, want an integer from 0 to {self.count - 1}")
         return self._answer(x, sigma, labels, options, backend, left_out=int(image))[0]
 
     def attribute(self, x, sigma, top: int = 8, *, labels=None, **options) -> xr.Dataset:
@@ -64,7 +65,7 @@ class ScoreMachine(ABC):
         over (sample, channel, y, x): x0, the posterior mean.
         """
         if isinstance(top, bool) or not isinstance(top, int | np.integer) or not 1 <= top <= 1024:
-            raise ValueError(f"top: got {top!r}, want an integer from 1 to 1024")
+            raise UserError(f"top: got {top!r}, want an integer from 1 to 1024")
         queries, sigma, classes, options = self._prepared(x, sigma, labels, options)
         B, C, H, W = queries.shape
         x0, weight, source = np.empty(queries.shape), np.empty((B, H, W, top)), np.empty((B, H, W, top, 3), dtype=int)
@@ -90,7 +91,7 @@ class ScoreMachine(ABC):
         result, bound = np.empty(queries.shape), np.zeros(queries.shape)
         for chosen, order in self._by_class(classes):
             if not self._bank.present(order, left_out).any():
-                raise ValueError(f"image: got {left_out}, the only training image there is; want one of several")
+                raise UserError(f"image: got {left_out}, the only training image there is; want one of several")
             asked = queries[chosen], sigma[chosen], replace(self._request(order, x, backend), left_out=left_out)
             own = self._restricted(options, chosen)
             limits = None if tolerance is None else self._truncation(asked[2], **own)
@@ -132,7 +133,7 @@ class ScoreMachine(ABC):
     def _checked(self, count: int, **options) -> dict:
         """The per-call options for `count` queries, checked and completed; a machine without any allows none."""
         if options:
-            raise ValueError(f"{', '.join(options)}: got an option that {type(self).__name__} has not, want none")
+            raise UserError(f"{', '.join(options)}: got an option that {type(self).__name__} has not, want none")
         return {}
 
     def _restricted(self, options: dict, chosen: np.ndarray) -> dict:

@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.linalg import eigh, svd
 
+from theory.errors import UserError
 from theory.machines.machine import ScoreMachine
 
 
@@ -24,7 +25,7 @@ class WienerScore(ScoreMachine):
     def __init__(self, images, labels=None, shrinkage: float | None = None):
         super().__init__(images, labels)
         if shrinkage is not None and not 0.0 <= shrinkage <= 1.0:
-            raise ValueError(f"shrinkage: got {shrinkage!r}, want None or a number in [0, 1]")
+            raise UserError(f"shrinkage: got {shrinkage!r}, want None or a number in [0, 1]")
         self.shrinkage = shrinkage
         self._moments = lru_cache(maxsize=16)(self._moments_of)
 
@@ -37,7 +38,7 @@ class WienerScore(ScoreMachine):
         return (mean + floor / (floor + noise) * flat + (gain * inside) @ axes).reshape(x.shape)
 
     def _posterior(self, x, sigma, request):
-        raise ValueError("attribute: WienerScore knows only D's mean and covariance, want a machine of its patches")
+        raise UserError("attribute: WienerScore knows only D's mean and covariance, want a machine of its patches")
 
     def _moments_of(self, order: tuple[int, ...], left_out: int):
         """Mean (d,), principal axes (rank, d), their variances after shrinkage, and the variance everywhere else."""

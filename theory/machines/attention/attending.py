@@ -12,6 +12,7 @@ from scipy.special import softmax
 from theory import arguments
 from theory.engine.evidence import Evidence
 from theory.engine.request import Request
+from theory.errors import UserError
 from theory.machines.equivariant_local import EquivariantLocalScore
 
 ATTENTIONS = ("uniform", "identity", "top1", "overlap")
@@ -92,7 +93,7 @@ class AttendingMachine(EquivariantLocalScore):
 
     def _checked(self, count, *, strength=None, beta=None, **options):
         if self._given is not None and self._given.ndim == 3 and len(self._given) != count:
-            raise ValueError(f"x: got {count} queries for {len(self._given)} attention matrices, want as many")
+            raise UserError(f"x: got {count} queries for {len(self._given)} attention matrices, want as many")
         strength = self.strength if strength is None else arguments.at_least_0("strength", strength, self.strongest)
         beta = self.beta if beta is None else arguments.at_least_0("beta", beta)
         given = None if self._given is None else np.broadcast_to(self._given, (count, *self._given.shape[-2:]))

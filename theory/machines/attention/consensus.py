@@ -7,6 +7,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.optimize import nnls
 
+from theory.errors import UserError
 from theory.machines.attention.competition import ImageCompetition
 
 EXACTLY = 1e4
@@ -35,7 +36,7 @@ class ConsensusScore(ImageCompetition):
 
     def _checked(self, count, *, beta=None, **options):
         if beta is not None:
-            raise ValueError(f"beta: got {beta!r}, an option that ConsensusScore has not, want none")
+            raise UserError(f"beta: got {beta!r}, an option that ConsensusScore has not, want none")
         return super()._checked(count, **options)
 
     def _alpha(self, local, evidence, beta):

@@ -11,6 +11,7 @@ from scipy.sparse.linalg import LinearOperator, gmres
 
 from theory import arguments
 from theory.engine.request import Request
+from theory.errors import UserError
 from theory.machines.attention.attending import AttendingMachine
 
 STEPS = 50
@@ -45,7 +46,7 @@ class InnovationScore(AttendingMachine):
     attention: a rule, one array (H*W, H*W), or a function; one matrix a query would not say what the draws attend to
     strength: 1 is the solution. The rest as in `theory.machines.attention.attending.AttendingMachine`.
     `leave_out` solves anew without the image; `attribute` has no answer, for x0 is no average of training pixels.
-    ValueError: where GMRES finds no solution, as where two pixels attend to each other alone and see all of each other.
+    UserError: where GMRES finds no solution, as where two pixels attend to each other alone and see all of each other.
     """
 
     def __init__(self, images, patch_size: int, boundary: str = "zeros", attention="uniform", strength: float = 1.0,
@@ -53,7 +54,7 @@ class InnovationScore(AttendingMachine):
                  tolerance: float = 1e-3):
         super().__init__(images, patch_size, boundary, attention, strength, labels, wrap_training, beta)
         if self._given is not None and self._given.ndim == 3:
-            raise ValueError(f"attention: got {len(self._given)} matrices, want one, a function or a rule: the noisy "
+            raise UserError(f"attention: got {len(self._given)} matrices, want one, a function or a rule: the noisy "
                              "training images attend too")
         self.draws, self.seed = arguments.integer("draws", draws, 1), arguments.integer("seed", seed, 0)
         self.tolerance = arguments.tolerance(tolerance)
@@ -83,7 +84,7 @@ class InnovationScore(AttendingMachine):
         return results
 
     def _posterior(self, x, sigma, request, **options):
-        raise ValueError("attribute: InnovationScore is no average of training pixels, want a machine that is")
+        raise UserError("attribute: InnovationScore is no average of training pixels, want a machine that is")
 
     def _truncation(self, request, **options):
         return None
@@ -130,7 +131,7 @@ class InnovationScore(AttendingMachine):
         context, failed = gmres(operator, right, rtol=0.0, atol=allowed, restart=STEPS, maxiter=1)
         residual = np.linalg.norm(equation(context) - right) / right.size**0.5
         if failed:
-            raise ValueError(f"tolerance: got {self.tolerance}, want at least {residual:.1e}, which {STEPS} steps "
+            raise UserError(f"tolerance: got {self.tolerance}, want at least {residual:.1e}, which {STEPS} steps "
                              f"reach at sigma {level:.3g} with attention {self.attention!r}")
         return Context(np.concatenate([self._bank.blocks, in_blocks(context)], axis=1), passes - 1, residual)
 
