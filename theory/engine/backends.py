@@ -5,16 +5,16 @@ from __future__ import annotations
 import sys
 
 import theory.engine.posterior
+from theory.engine.engine import Engine
 from theory.errors import UserError
 
 BACKENDS = ("numba", "torch")
 
 
-def engine(backend, x):
+def engine(backend, x) -> Engine:
     """The engine by name, or the one that fits x: torch for a tensor on a device of its own, numba otherwise.
 
-    backend: None, "numba", "torch", or a configured `TorchBackend`. An engine has `posterior`,
-    `posterior_scales` and `image_evidence`, as in theory/posterior.py.
+    backend: None, "numba", "torch", or an `Engine` such as a configured `TorchBackend`.
     """
     device = str(x.device) if "torch" in sys.modules and hasattr(x, "detach") else "cpu"
     if backend is None:

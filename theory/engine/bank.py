@@ -45,7 +45,7 @@ class Bank:
         return float(max(np.abs(self.low).max(), np.abs(self.high).max()))
 
     @property
-    def lanes(self) -> int:
+    def images_per_block(self) -> int:
         """n, the images in a block."""
         return self.index.shape[1]
 
@@ -54,7 +54,7 @@ class Bank:
         index = self.index[order]
         return (index >= 0) & (index != left_out)
 
-    def order(self, label: int | None = None) -> np.ndarray:
+    def blocks_of(self, label: int | None = None) -> np.ndarray:
         """The blocks to visit: all, or those of one class; UserError for a class without images."""
         if label is None:
             return np.arange(len(self.blocks))

@@ -12,7 +12,7 @@ from theory.engine.bank import Bank
 from theory.engine.geometry import Axis
 from theory.engine.log_product import log_product
 from theory.engine.posterior import ImageEvidence
-from theory.engine.request import Request
+from theory.engine.scan_options import ScanOptions
 
 EVIDENCE_BYTES = 1 << 27
 """Memory for the evidence and means that are held at once."""
@@ -24,9 +24,9 @@ class Evidence:
     Nothing is computed before it is asked for; a single part is computed once, several each time they are gone through.
     """
 
-    def __init__(self, x: np.ndarray, sigma: float, bank: Bank, request: Request, axes: tuple[Axis, Axis]):
+    def __init__(self, x: np.ndarray, sigma: float, bank: Bank, request: ScanOptions, axes: tuple[Axis, Axis]):
         self.x, self.sigma, self.axes = x, sigma, axes
-        at_once = max(1, EVIDENCE_BYTES // (bank.lanes * x[0].size * (16 + 4 * len(x))))
+        at_once = max(1, EVIDENCE_BYTES // (bank.images_per_block * x[0].size * (16 + 4 * len(x))))
         orders = [request.order[start : start + at_once] for start in range(0, len(request.order), at_once)]
         orders = [order for order in orders if bank.present(order, request.left_out).any()]
         self._orders = orders

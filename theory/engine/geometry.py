@@ -1,9 +1,9 @@
 """Which window is compared and which candidates compete: the geometry of a machine, one axis at a time.
 
 A geometry is a padding of query and training image, a window size, and along each axis two kinds of query coordinates:
-those that draw on a range of candidate coordinates, and those tied to their own. Both boundaries reduce to that:
+those that draw on a range of candidate coordinates, and those fixed to their own. Both boundaries reduce to that:
 - zeros (boundary-broken, KG eq. 41): both are padded with zeros, which cancel in every distance at displacement 0; a
-  query coordinate whose window fits draws on all coordinates whose window fits, any other is tied to itself;
+  query coordinate whose window fits draws on all coordinates whose window fits, any other is fixed to itself;
 - circular (KG eqs. 9-10, 39-40): both are wrapped, every coordinate draws on every other; without `wrap_training`,
   only on those whose window fits inside the training image, as in the published code.
 """
@@ -28,36 +28,37 @@ class Axis:
     size: int
     index: np.ndarray  # (L + size - 1,) int64
     query_index: np.ndarray  # like index, and the same but for axes that only the training images have
-    asks: tuple[int, int]  # the range of query coordinates that draw on
-    answers: tuple[int, int]  # this range of candidate coordinates
-    tied: tuple[int, ...] = ()  # query coordinates whose one candidate is their own coordinate
+    query_range: tuple[int, int]  # the range of query coordinates that draw on
+    candidate_range: tuple[int, int]  # this range of candidate coordinates
+    fixed: tuple[int, ...] = ()  # query coordinates whose one candidate is their own coordinate
 
     @property
     def outputs(self) -> int:
         """Query coordinates."""
-        return self.asks[1] - self.asks[0] + len(self.tied)
+        return len(range(*self.query_range)) + len(self.fixed)
 
     @property
     def pairs(self) -> int:
         """Pairs of query coordinate and candidate coordinate along this axis."""
-        return (self.asks[1] - self.asks[0]) * (self.answers[1] - self.answers[0]) + len(self.tied)
+        return len(range(*self.query_range)) * len(range(*self.candidate_range)) + len(self.fixed)
 
     @cached_property
-    def moves(self) -> np.ndarray:
+    def displacements(self) -> np.ndarray:
         """(displacements, 3) int64: a displacement, and the range [low, high) of query coordinates that may use it."""
+        (first, end), (least, most) = self.query_range, self.candidate_range
         rows = []
-        for d in range(self.answers[0] - self.asks[1] + 1, self.answers[1] - self.asks[0]):
-            low, high = max(self.asks[0], self.answers[0] - d), min(self.asks[1], self.answers[1] - d)
-            if low < high and not (d == 0 and self.tied):
+        for d in range(least - end + 1, most - first):
+            low, high = max(first, least - d), min(end, most - d)
+            if low < high and not (d == 0 and self.fixed):
                 rows.append((d, low, high))
-        return np.array(rows + ([(0, 0, self.outputs)] if self.tied else []), dtype=np.int64)
+        return np.array(rows + ([(0, 0, self.outputs)] if self.fixed else []), dtype=np.int64)
 
     @cached_property
-    def runs(self) -> np.ndarray:
+    def column_runs(self) -> np.ndarray:
         """(runs, 4) int64: a query coordinate, 1 or 2 with the next one, and their candidates [low, high)."""
-        low, high = self.asks
-        rows = [(b, min(2, high - b), *self.answers) for b in range(low, high, 2)]
-        return np.array(rows + [(b, 1, b, b + 1) for b in self.tied], dtype=np.int64)
+        low, high = self.query_range
+        rows = [(b, min(2, high - b), *self.candidate_range) for b in range(low, high, 2)]
+        return np.array(rows + [(b, 1, b, b + 1) for b in self.fixed], dtype=np.int64)
 
 
 def local_axis(length: int, patch_size: int, boundary: str) -> Axis:
@@ -73,7 +74,7 @@ def equivariant_axis(length: int, patch_size: int, boundary: str, wrap_training:
     r = own.size // 2
     fits = (r, max(r, length - r))  # coordinates whose window fits
     if boundary == "zeros":
-        return Axis(own.size, own.index, own.index, fits, fits, tuple(x for x in own.tied if not r <= x < length - r))
+        return Axis(own.size, own.index, own.index, fits, fits, tuple(x for x in own.fixed if not r <= x < length - r))
     if not wrap_training and patch_size > length:
         raise UserError(f"patch_size: got {patch_size} with wrap_training=False, want at most the image's {length}")
     return Axis(own.size, own.index, own.index, (0, length), (0, length) if wrap_training else fits)

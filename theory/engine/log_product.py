@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from scipy.special import logsumexp
 
-FAINT = 1e-280
+UNDERFLOW_BELOW = 1e-280
 """An entry of the scaled product below this may have lost terms to underflow, and is added up by its logarithms."""
 
-TERMS = 1 << 22
+MAX_TERMS = 1 << 22
 """Terms of such entries that are held at once."""
 
 
@@ -19,9 +19,9 @@ def log_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """
     left, right = a.max(axis=1, keepdims=True), b.max(axis=0, keepdims=True)
     product = np.exp(a - left) @ np.exp(b - right)
-    rows, cols = np.nonzero(product < FAINT)
+    rows, cols = np.nonzero(product < UNDERFLOW_BELOW)
     with np.errstate(divide="ignore"):
         result = np.log(product) + left + right
-    for some in np.array_split(np.arange(len(rows)), len(rows) * len(b) // TERMS + 1):
+    for some in np.array_split(np.arange(len(rows)), len(rows) * len(b) // MAX_TERMS + 1):
         result[rows[some], cols[some]] = logsumexp(a[rows[some]] + b[:, cols[some]].T, axis=1)
     return result

@@ -24,7 +24,7 @@ from theory._kernels.softmax import LN2, merge_states
 from theory.engine.bank import Bank
 from theory.engine.chunks import in_chunks
 from theory.engine.geometry import Axis
-from theory.engine.request import Request
+from theory.engine.scan_options import ScanOptions
 
 drop_stale([*scan.values(), *scan_sources.values(), *scan_scales.values(), scan_images, scan_offsets, merge_states])
 
@@ -109,7 +109,7 @@ def _arrays(record) -> list[np.ndarray]:
     return [getattr(record, f.name) for f in fields(record)]
 
 
-def posterior(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: Request, rows: Axis, cols: Axis,
+def posterior(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions, rows: Axis, cols: Axis,
               values: np.ndarray | None = None) -> tuple[Posterior, Nearest]:
     """Softmax sums for queries x (B, C, H, W) at noise sigma (B,), and the request's nearest candidates.
 
@@ -117,8 +117,8 @@ def posterior(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: Request, ro
     """
     values = bank.blocks if values is None else values
     outputs, top = (rows.outputs, cols.outputs), request.top
-    pairs = len(x) * len(request.order) * bank.lanes * rows.pairs * cols.pairs
-    dtype = np.float32 if pairs > FLOAT64_PAIRS and not request.double else np.float64
+    pairs = len(x) * len(request.order) * bank.images_per_block * rows.pairs * cols.pairs
+    dtype = np.float32 if pairs > FLOAT64_PAIRS and not request.float64 else np.float64
     state = (outputs, outputs, (values.shape[1], *outputs), (2 if top else 0, *outputs))
     sums, nearest = [], []
     for batch in np.array_split(np.arange(len(x)), -(-len(x) // QUERIES_AT_ONCE)):
@@ -130,7 +130,7 @@ def posterior(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: Request, ro
         lists = Nearest.empty((count, len(batch), *outputs), top)
         before = queries.astype(dtype, order="C"), queries, bank.blocks, values, bank.index
         base = _base(queries, precision, products, rows, cols)
-        after = _packed(rows, cols), precision, products, request.left_out, request.negligible, base
+        after = _packed(rows, cols), precision, products, request.left_out, request.log2_cutoff, base
         kept = _arrays(chunks) + _arrays(lists) if top else _arrays(chunks)[:3]
         in_chunks((scan_sources if top else scan)[np.dtype(dtype)], before, request.order, after, kept, count)
         chunks.peak[:] = (chunks.peak - base) * LN2
@@ -139,13 +139,13 @@ def posterior(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: Request, ro
     return concatenated(sums), concatenated(nearest)
 
 
-def posterior_scales(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: Request,
+def posterior_scales(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions,
                      axes: Sequence[tuple[Axis, Axis]]) -> list[Posterior]:
     """`posterior` of the training pixels for each of `axes`, local ones (`geometry.local_axis`), the smallest first, in
     one pass: where a pixel's only candidates are those at its own place, windows share their column sums."""
     rows, cols = axes[-1]
-    state, pairs = (len(axes), rows.outputs, cols.outputs), len(request.order) * bank.lanes * x[:, 0].size
-    dtype = np.float32 if pairs > FLOAT64_PAIRS and not request.double else np.float64
+    state, pairs = (len(axes), rows.outputs, cols.outputs), len(request.order) * bank.images_per_block * x[:, 0].size
+    dtype = np.float32 if pairs > FLOAT64_PAIRS and not request.float64 else np.float64
     sizes = *(np.array([axis.size for axis in along]) for along in zip(*axes)), rows.index, cols.index
     sums = []
     for batch in np.array_split(np.arange(len(x)), -(-len(x) // QUERIES_AT_ONCE)):
@@ -153,7 +153,7 @@ def posterior_scales(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: Requ
         peak, mass = np.full((CHUNKS, len(batch), *state), -np.inf), np.zeros((CHUNKS, len(batch), *state))
         total = np.zeros((CHUNKS, len(batch), len(axes), x.shape[1], *state[1:]))
         before = queries.astype(dtype, order="C"), queries, bank.blocks, bank.index
-        in_chunks(scan_scales[np.dtype(dtype)], before, request.order, (sizes, precision, request.negligible),
+        in_chunks(scan_scales[np.dtype(dtype)], before, request.order, (sizes, precision, request.log2_cutoff),
                   (peak, mass, total))
         no_energy = np.empty((CHUNKS, len(batch), 0, *state[1:]))
         sums.append([_merge_stacked(Posterior(LN2 * peak[:, :, s], mass[:, :, s], total[:, :, s], no_energy))
@@ -171,7 +171,8 @@ class ImageEvidence:
     position: np.ndarray  # (M, n): where the image of a lane stands along n, -1 for none
 
 
-def image_evidence(x: np.ndarray, sigma: float, bank: Bank, request: Request, rows: Axis, cols: Axis) -> ImageEvidence:
+def image_evidence(x: np.ndarray, sigma: float, bank: Bank, request: ScanOptions, rows: Axis,
+                   cols: Axis) -> ImageEvidence:
     """The evidence of each training image of the request for one query x (C, H, W)."""
     order, entropy = request.order, request.top > 0
     present = bank.present(order, request.left_out)
@@ -239,7 +240,7 @@ def _window_norms(queries: np.ndarray, rows: Axis, cols: Axis) -> np.ndarray:
 
 
 def _packed(rows: Axis, cols: Axis):
-    return rows.size, cols.size, rows.index, cols.index, rows.moves, cols.runs
+    return rows.size, cols.size, rows.index, cols.index, rows.displacements, cols.column_runs
 
 
 def _precision(sigma: np.ndarray) -> np.ndarray:

@@ -31,11 +31,11 @@ from theory.engine._torch.softmax import Comparison, Sums, merged
 from theory.engine.bank import Bank
 from theory.engine.geometry import Axis
 from theory.engine.posterior import ImageEvidence, Nearest, Posterior
-from theory.engine.request import Request
+from theory.engine.scan_options import ScanOptions
 from theory.errors import UserError
 
 DOUBLE_ERROR = 1e-6
-"""Bound on the rounding error of a logit up to which float64 products serve a call that need not be `double`."""
+"""Bound on the rounding error of a logit up to which float64 products serve a call that need not be `float64`."""
 
 
 class TorchBackend:
@@ -58,9 +58,9 @@ class TorchBackend:
         self.device, self.memory_bytes = torch.device(device), memory_bytes
         self._kept: WeakKeyDictionary[Bank, torch.Tensor] = WeakKeyDictionary()
 
-    def posterior(self, x: np.ndarray, sigma: np.ndarray, bank: Bank, request: Request, rows: Axis, cols: Axis,
+    def posterior(self, x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions, rows: Axis, cols: Axis,
                   values: np.ndarray | None = None) -> tuple[Posterior, Nearest]:
-        """Softmax sums as `posterior.posterior`, of all candidates, `negligible` or not; none is named."""
+        """Softmax sums as `posterior.posterior`, of all candidates, `log2_cutoff` or not; none is named."""
         values = bank.blocks if values is None else values
         B, Cv, outputs = len(x), values.shape[1], (rows.outputs, cols.outputs)
         peak, sums = np.empty((B, 1, rows.outputs * cols.outputs)), np.empty((B, Cv + 1, rows.outputs * cols.outputs))
@@ -74,19 +74,19 @@ class TorchBackend:
         peak, sums = LN2 * peak.reshape(B, *outputs), sums.reshape(B, Cv + 1, *outputs)
         return Posterior(peak, sums[:, Cv], sums[:, :Cv], np.empty((B, 0, *outputs))), Nearest.empty((B, *outputs), 0)
 
-    def posterior_scales(self, x: np.ndarray, sigma: np.ndarray, bank: Bank, request: Request,
+    def posterior_scales(self, x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions,
                          axes: Sequence[tuple[Axis, Axis]]) -> list[Posterior]:
         """`posterior` for each of `axes`, one after the other: matrix products of windows have nothing to share."""
         return [self.posterior(x, sigma, bank, request, *pair)[0] for pair in axes]
 
-    def image_evidence(self, x: np.ndarray, sigma: float, bank: Bank, request: Request, rows: Axis,
+    def image_evidence(self, x: np.ndarray, sigma: float, bank: Bank, request: ScanOptions, rows: Axis,
                        cols: Axis) -> ImageEvidence:
         """The evidence of each training image for one query, as `posterior.image_evidence`: in float64, for
         attention adds up that of many pixels."""
         (C, H, W), places = x.shape, _places(bank, request)
         n = len(places[0])
         evidence, mean = np.empty((n, 1, H * W)), np.empty((n, C, H * W), dtype=np.float32)
-        request = replace(request, double=True)
+        request = replace(request, float64=True)
         with _plain_float32(self.device):
             asked = x[None], np.array([sigma]), bank, request, rows, cols, bank.blocks
             for _, region, parts in self._sweep(*asked, by_image=True):
@@ -108,7 +108,7 @@ class TorchBackend:
         kept = self._kept_bank(bank)
         memory = self.memory_bytes - (0 if kept is None else kept.nbytes)
         training = self._training(bank, kept, values, _places(bank, request))
-        for how, chosen in _comparisons(x, precision, bank, rows, cols, request.double):
+        for how, chosen in _comparisons(x, precision, bank, rows, cols, request.float64):
             for region in regions(rows, cols, x.shape[1:], bank.blocks.shape[1:4]):
                 size = region.sizes[2] if by_image else group_size(region)
                 for part, queries, images in tiles(region, how, training, len(chosen), size, memory):
@@ -135,7 +135,7 @@ class TorchBackend:
             pixels = lambda images: kept[rows[images]]
         own = values.size == bank.blocks.size and np.may_share_memory(values, bank.blocks)
         weighed = pixels if own else self._sender(values, places)
-        numbers = (bank.blocks[0].size + values[0].size) // bank.lanes
+        numbers = (bank.blocks[0].size + values[0].size) // bank.images_per_block
         return Training(len(places[0]), pixels, weighed, values.shape[1], numbers)
 
     def _sender(self, blocks: np.ndarray, places: tuple[np.ndarray, np.ndarray]) -> Callable[[slice], torch.Tensor]:
@@ -157,7 +157,7 @@ def _backend(device: str) -> TorchBackend:
     return TorchBackend(device)
 
 
-def _places(bank: Bank, request: Request) -> tuple[np.ndarray, np.ndarray]:
+def _places(bank: Bank, request: ScanOptions) -> tuple[np.ndarray, np.ndarray]:
     """Block and lane of every image that the request draws on, in the order of its blocks."""
     blocks, lanes = bank.present(request.order, request.left_out).nonzero()
     return request.order[blocks], lanes

@@ -27,7 +27,7 @@ class EquivariantScore(ScoreMachine):
     def _posterior(self, x, sigma, request):
         order, top = request.order, request.top
         C, H, W = self.image_shape
-        at_once = max(1, ORBIT_BYTES // (16 * (C + 3) * H * W * self._bank.lanes))
+        at_once = max(1, ORBIT_BYTES // (16 * (C + 3) * H * W * self._bank.images_per_block))
         spectra = _transform(x)
         states: list[list] = [[] for _ in x]
         for start in range(0, len(order), at_once):

@@ -18,14 +18,14 @@ class IdealScore(ScoreMachine):
     Limits: sigma -> 0, the nearest image; sigma -> infinity, the mean image. docs/ideal.md
     """
 
-    _columns = 4  # really one; blocks of more images would outgrow the caches
+    _candidates_per_row = 4  # really one; blocks of more images would outgrow the caches
 
     def __init__(self, images, labels=None):
         super().__init__(images, labels)
         # The image as one row of C * H * W pixels and one window over all of it: a single output, valued in images.
         D = int(np.prod(self.image_shape))
         self._values = self._bank.blocks.reshape(len(self._bank.blocks), D, 1, 1, -1)
-        self._bank = replace(self._bank, blocks=self._values.reshape(-1, 1, 1, D, self._bank.lanes))
+        self._bank = replace(self._bank, blocks=self._values.reshape(-1, 1, 1, D, self._bank.images_per_block))
         self._rows, self._cols = whole_axis(1), whole_axis(D)
 
     def _posterior(self, x, sigma, request):

@@ -38,7 +38,7 @@ class PatchMachine(ScoreMachine):
         return request.engine.posterior(x, sigma, self._bank, request, *axes)
 
     def _truncation(self, request, axes):
-        places = [max(1, axis.answers[1] - axis.answers[0]) for axis in axes]
+        places = [max(1, axis.candidate_range[1] - axis.candidate_range[0]) for axis in axes]
         return int(np.prod(places)) * int(self._bank.present(request.order).sum()), self._bank.low, self._bank.high
 
 
@@ -52,7 +52,7 @@ class LocalScore(PatchMachine):
     Limit: with zeros, k >= 2 max(H, W) - 1 is the ideal score. docs/local.md
     """
 
-    _columns = 4  # really one; blocks of more images would outgrow the caches
+    _candidates_per_row = 4  # really one; blocks of more images would outgrow the caches
 
     def _axis(self, length, patch_size):
         return local_axis(length, patch_size, self.boundary)

@@ -14,7 +14,7 @@ from theory.engine import backends, truncation
 from theory.engine.attribution import attribution
 from theory.engine.bank import Bank
 from theory.engine.posterior import Nearest, Posterior
-from theory.engine.request import Request
+from theory.engine.scan_options import ScanOptions
 from theory.errors import UserError
 
 
@@ -24,14 +24,14 @@ class ScoreMachine(ABC):
     A machine implements `_posterior`, which gets checked float64 queries of one class; the rest is here.
     """
 
-    _columns: int | None = None
+    _candidates_per_row: int | None = None
     """Candidates in a row of one training image that a query pixel draws on; None for about the image's width."""
 
     def __init__(self, images, labels=None):
         images = arguments.training_images(images)
         labels = arguments.training_labels(labels, len(images))
         self.count, self.image_shape, self.conditional = len(images), images.shape[1:], labels is not None
-        self._bank = Bank.build(images, labels, self._columns)
+        self._bank = Bank.build(images, labels, self._candidates_per_row)
 
     def denoise(self, x, sigma, *, labels=None, tolerance: float | None = None, return_bound: bool = False,
                 backend=None, **options):
@@ -71,7 +71,7 @@ class ScoreMachine(ABC):
         x0, weight, source = np.empty(queries.shape), np.empty((B, H, W, top)), np.empty((B, H, W, top, 3), dtype=int)
         entropies = np.empty((B, 2, H, W))
         for chosen, order in self._by_class(classes):
-            request = Request(order, theory.engine.posterior, top=int(top))
+            request = ScanOptions(order, theory.engine.posterior, top=int(top))
             own = self._restricted(options, chosen)
             sums, nearest = self._posterior(queries[chosen], sigma[chosen], request, **own)
             logits = -nearest.key / (2.0 * sigma[chosen, None, None, None] ** 2)
@@ -101,20 +101,20 @@ class ScoreMachine(ABC):
                 result[chosen], bound[chosen] = self._truncated(*asked, tolerance, limits, **own)
         return arguments.like(result, x), arguments.like(bound, x)
 
-    def _request(self, order, x, backend) -> Request:
-        return Request(order, backends.engine(backend, x))
+    def _request(self, order, x, backend) -> ScanOptions:
+        return ScanOptions(order, backends.engine(backend, x))
 
     def _truncated(self, x, sigma, request, tolerance, limits, **options):
         """The posterior mean without candidates that cannot matter to the tolerance, with the bound."""
         count, low, high = limits
         span = float((high - low).max())
-        request = replace(request, negligible=truncation.cut(count, span, tolerance),
-                          double=truncation.in_double(span, tolerance))
+        request = replace(request, log2_cutoff=truncation.cut(count, span, tolerance),
+                          float64=truncation.in_double(span, tolerance))
         sums, _ = self._posterior(x, sigma, request, **options)
-        bound = truncation.bound(sums, count, request.negligible, request.double, low, high)
+        bound = truncation.bound(sums, count, request.log2_cutoff, request.float64, low, high)
         return sums.mean.reshape(x.shape), bound.reshape(x.shape)
 
-    def _truncation(self, request: Request, **options) -> tuple[int, np.ndarray, np.ndarray] | None:
+    def _truncation(self, request: ScanOptions, **options) -> tuple[int, np.ndarray, np.ndarray] | None:
         """Candidates an output draws on, and the range of their values (Cv,), (Cv,); None where nothing is left out."""
         return None
 
@@ -128,7 +128,7 @@ class ScoreMachine(ABC):
     def _by_class(self, classes: list[int | None]):
         """For each class asked for: which queries (mask), and the bank's blocks that they draw on."""
         for label in dict.fromkeys(classes):
-            yield np.array([c == label for c in classes]), self._bank.order(label)
+            yield np.array([c == label for c in classes]), self._bank.blocks_of(label)
 
     def _checked(self, count: int, **options) -> dict:
         """The per-call options for `count` queries, checked and completed; a machine without any allows none."""
@@ -145,7 +145,8 @@ class ScoreMachine(ABC):
         return self._posterior(x, sigma, request, **options)[0].mean.reshape(x.shape)
 
     @abstractmethod
-    def _posterior(self, x: np.ndarray, sigma: np.ndarray, request: Request, **options) -> tuple[Posterior, Nearest]:
+    def _posterior(self, x: np.ndarray, sigma: np.ndarray, request: ScanOptions,
+                   **options) -> tuple[Posterior, Nearest]:
         """Softmax sums and the nearest candidates asked for, an output for each pixel or one for the whole image."""
 
     def _sources(self, sources: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ import sys
 import numpy as np
 from theory import EquivariantLocalScore, posterior
 from theory.engine.geometry import equivariant_axis
-from theory.engine.request import Request
+from theory.engine.scan_options import ScanOptions
 
 folder, sigmas, what = sys.argv[1], [float(sigma) for sigma in sys.argv[2:4]], sys.argv[4:]
 x, images = np.load(f"{folder}/x.npy"), np.load(f"{folder}/images.npy")
@@ -29,7 +29,7 @@ machine, out = EquivariantLocalScore(images, 3), {}
 if "denoise" in what:
     out["denoise"] = [machine.denoise(x, sigma)[0] for sigma in sigmas]
 if "evidence" in what:
-    request = Request(machine._bank.order(), None)
+    request = ScanOptions(machine._bank.blocks_of(), None)
     axes = [equivariant_axis(size, 3, "zeros") for size in x.shape[2:]]
     evidence = lambda sigma: posterior.image_evidence(x[0], sigma, machine._bank, request, *axes).evidence
     out["evidence"] = [evidence(sigma) for sigma in sigmas]

@@ -18,7 +18,7 @@ from tests import naive
 from theory import AttentionScore, EquivariantLocalScore, EquivariantScore, IdealScore, LocalScore, WienerScore
 from theory.engine._torch import scan
 from theory.engine.geometry import equivariant_axis
-from theory.engine.request import Request
+from theory.engine.scan_options import ScanOptions
 from theory.engine.torch_backend import TorchBackend, default_backend
 
 SIGMAS = [1e-7, 0.02, 0.3, 80.0]
@@ -184,8 +184,8 @@ def test_values_other_than_pixels(rng):
     images = data(rng, (1, 5, 6), 70)
     machine = EquivariantLocalScore(images, 3)
     bank, axes = machine._bank, [equivariant_axis(length, 3, "zeros") for length in (5, 6)]
-    values = rng.normal(size=(len(bank.blocks), 2, 5, 6, bank.lanes)).astype(np.float32)
-    x, sigma, request = noised(rng, images, 0.5, 3), np.array([0.02, 0.5, 5.0]), Request(bank.order(), None)
+    values = rng.normal(size=(len(bank.blocks), 2, 5, 6, bank.images_per_block)).astype(np.float32)
+    x, sigma, request = noised(rng, images, 0.5, 3), np.array([0.02, 0.5, 5.0]), ScanOptions(bank.blocks_of(), None)
     expected, _ = theory.engine.posterior.posterior(x, sigma, bank, request, *axes, values)
     for backend in (TorchBackend(), TINY):
         sums, nearest = backend.posterior(x, sigma, bank, request, *axes, values)
@@ -198,7 +198,7 @@ def test_evidence_of_each_image_is_that_of_numba(rng):
     """In float64 whatever the noise: attention adds up the evidence of many pixels."""
     images = data(rng, (2, 5, 6), 70)
     bank, axes = EquivariantLocalScore(images, 3)._bank, [equivariant_axis(length, 3, "zeros") for length in (5, 6)]
-    request = Request(bank.order(), None, left_out=3)
+    request = ScanOptions(bank.blocks_of(), None, left_out=3)
     for sigma in SIGMAS:
         x = noised(rng, images, sigma, 2)[0]
         expected = theory.engine.posterior.image_evidence(x, sigma, bank, request, *axes)
@@ -279,7 +279,7 @@ def test_float32_stays_float32(rng):
         with torch.autocast("cpu", dtype=torch.bfloat16):
             got = machine.denoise(x, 2.0, backend="torch")
         with pytest.raises(ValueError):
-            TorchBackend().posterior(x, np.ones(3), machine._bank, Request(machine._bank.order(), None, top=1),
+            TorchBackend().posterior(x, np.ones(3), machine._bank, ScanOptions(machine._bank.blocks_of(), None, top=1),
                                      *machine._axes(7))
         assert [setting.fp32_precision for setting in settings] == ["tf32", "tf32"]
     finally:
@@ -306,7 +306,7 @@ def test_bad_arguments(rng):
     for device in ("cuda:77", "warp", 3.5):
         with pytest.raises(ValueError, match=rf"\Adevice: got '{device}', want a torch device with float64 \(.*\)\Z"):
             TorchBackend(device)
-    request = Request(machine._bank.order(), None, top=2)
+    request = ScanOptions(machine._bank.blocks_of(), None, top=2)
     with pytest.raises(ValueError, match=r"\Atop: got 2, want 0: the torch engine names no candidates, numba does\Z"):
         TorchBackend().posterior(images.astype(float), np.ones(6), machine._bank, request, *machine._axes(3))
 

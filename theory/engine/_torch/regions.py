@@ -14,7 +14,7 @@ from theory.engine.geometry import Axis
 class Region:
     """G sets of Q query pixels, and the P candidates in each training image that all pixels of a set draw on.
 
-    Along an axis all query coordinates that draw on a range are one set, and each tied coordinate is its own; a set of
+    Along an axis all query coordinates that draw on a range are one set, and each fixed coordinate is its own; a set of
     the region is a set of rows and a set of columns.
     """
 
@@ -68,10 +68,10 @@ def regions(rows: Axis, cols: Axis, query_shape: tuple[int, ...], image_shape: t
 
 def _sets(axis: Axis) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Query coordinates (G, Q) and the candidate coordinates (G, P) that they draw on."""
-    if axis.asks[0] < axis.asks[1]:
-        yield np.arange(*axis.asks)[None], np.arange(*axis.answers)[None]
-    if axis.tied:
-        yield (np.array(axis.tied)[:, None],) * 2
+    if axis.query_range[0] < axis.query_range[1]:
+        yield np.arange(*axis.query_range)[None], np.arange(*axis.candidate_range)[None]
+    if axis.fixed:
+        yield (np.array(axis.fixed)[:, None],) * 2
 
 
 def _places(y: np.ndarray, x: np.ndarray, width: int) -> np.ndarray:

@@ -58,7 +58,7 @@ def group_size(region: Region) -> int:
     return SUMMED // P * P or max(size for size in range(1, SUMMED + 1) if P % size == 0)
 
 
-class Needs(NamedTuple):
+class MemoryCost(NamedTuple):
     """Bytes to scan a region: for its tables, for each query, each image, and each query against each image."""
 
     tables: int
@@ -67,7 +67,7 @@ class Needs(NamedTuple):
     pair: int
 
     @classmethod
-    def of(cls, region: Region, how: Comparison, training: Training, size: int) -> Needs:
+    def of(cls, region: Region, how: Comparison, training: Training, size: int) -> MemoryCost:
         """size: candidates of a group."""
         (G, Q, P, D), number, sums = region.sizes, how.dtype.itemsize, training.channels + 1
         return cls(8 * G * (Q + P) * D, G * Q * (D * (16 + number) + 24 * sums),
@@ -78,13 +78,13 @@ class Needs(NamedTuple):
 def tiles(region: Region, how: Comparison, training: Training, queries: int, size: int,
           memory: int) -> Iterator[tuple[Region, int, int]]:
     """Parts of the region, and for each how many queries and training images to take at once, to stay within memory."""
-    least = sum(Needs.of(region, how, training, size))
+    least = sum(MemoryCost.of(region, how, training, size))
     for part in region.cut(min(1.0, max(0.0, memory) / 2 / least)) if least > memory else [region]:
-        needs = Needs.of(part, how, training, size)
-        free = memory - needs.tables
-        b = max(1, min(queries, (free // 2 - needs.image) // (needs.query + needs.pair)))
+        cost = MemoryCost.of(part, how, training, size)
+        free = memory - cost.tables
+        b = max(1, min(queries, (free // 2 - cost.image) // (cost.query + cost.pair)))
         most = MATRICES * size // (part.sizes[0] * part.sizes[2])
-        n = max(1, min(training.count, most, (free - b * needs.query) // (needs.image + b * needs.pair)))
+        n = max(1, min(training.count, most, (free - b * cost.query) // (cost.image + b * cost.pair)))
         yield part, b, n
 
 

@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 from theory import arguments
 from theory.engine.evidence import Evidence
-from theory.engine.request import Request
+from theory.engine.scan_options import ScanOptions
 from theory.errors import UserError
 from theory.machines.equivariant_local import EquivariantLocalScore
 
@@ -35,7 +35,7 @@ class AttendingMachine(EquivariantLocalScore):
     `denoise(..., strength=, beta=)` overrides them for a call. Everything else as in EquivariantLocalScore.
     """
 
-    strongest = np.inf
+    max_strength = np.inf
     """The largest strength that has a meaning."""
 
     def __init__(self, images, patch_size: int, boundary: str = "zeros", attention="uniform", strength: float = 0.0,
@@ -46,7 +46,7 @@ class AttendingMachine(EquivariantLocalScore):
         self.attention = arguments.choice("attention", attention, ATTENTIONS) if named else "given"
         self._given = None if named or computed else arguments.attention_matrix(attention, pixels)
         self._map = attention if computed else None
-        self.strength = arguments.at_least_0("strength", strength, self.strongest)
+        self.strength = arguments.at_least_0("strength", strength, self.max_strength)
         self.beta = arguments.at_least_0("beta", beta)
 
     def attention_map(self, x, sigma, *, labels=None, **options) -> np.ndarray:
@@ -76,7 +76,7 @@ class AttendingMachine(EquivariantLocalScore):
 
     def denoise_strengths(self, x, sigma, strengths, *, labels=None, **options) -> list:
         """`denoise` for each of `strengths`, for little more than the cost of one: the evidence is the same."""
-        wanted = [arguments.at_least_0("strength", strength, self.strongest) for strength in strengths]
+        wanted = [arguments.at_least_0("strength", strength, self.max_strength) for strength in strengths]
         queries, sigma, classes, options = self._prepared(x, sigma, labels, options)
         results = np.empty((len(wanted), *queries.shape))
         for chosen, order in self._by_class(classes):
@@ -88,13 +88,14 @@ class AttendingMachine(EquivariantLocalScore):
         return self._by_strength(x, sigma, request, strength=[strength], **options)[0]
 
     @abstractmethod
-    def _by_strength(self, x, sigma, request: Request, axes, strength: list[float], beta, given) -> list[np.ndarray]:
+    def _by_strength(self, x, sigma, request: ScanOptions, axes, strength: list[float], beta,
+                     given) -> list[np.ndarray]:
         """x0 (B, C, H, W) for each strength."""
 
     def _checked(self, count, *, strength=None, beta=None, **options):
         if self._given is not None and self._given.ndim == 3 and len(self._given) != count:
             raise UserError(f"x: got {count} queries for {len(self._given)} attention matrices, want as many")
-        strength = self.strength if strength is None else arguments.at_least_0("strength", strength, self.strongest)
+        strength = self.strength if strength is None else arguments.at_least_0("strength", strength, self.max_strength)
         beta = self.beta if beta is None else arguments.at_least_0("beta", beta)
         given = None if self._given is None else np.broadcast_to(self._given, (count, *self._given.shape[-2:]))
         return {"strength": strength, "beta": beta, "given": given, **super()._checked(count, **options)}
@@ -102,13 +103,13 @@ class AttendingMachine(EquivariantLocalScore):
     def _restricted(self, options, chosen):
         return {**options, "given": None if options["given"] is None else options["given"][chosen]}
 
-    def _local(self, x, sigma, request: Request, axes, values=None):
+    def _local(self, x, sigma, request: ScanOptions, axes, values=None):
         """ELS itself, of the pixels or of other values; in float64 where attention compares its outputs: top1 has
         jumps, and the others multiply the evidence of many pixels."""
-        request = replace(request, double=request.double or self.attention in BY_OUTPUT)
+        request = replace(request, float64=request.float64 or self.attention in BY_OUTPUT)
         return request.engine.posterior(x, sigma, self._bank, request, *axes, values)
 
-    def _attended(self, x, sigma, request: Request, axes, beta: float, given,
+    def _attended(self, x, sigma, request: ScanOptions, axes, beta: float, given,
                   local: np.ndarray | None = None) -> Iterator[tuple[Evidence, np.ndarray]]:
         """The evidence of each query, and its alpha (P, P); local (B, C, H, W), ELS outputs that are known already."""
         if self._map is not None:

@@ -10,7 +10,7 @@ from scipy.optimize import nnls
 from theory.errors import UserError
 from theory.machines.attention.competition import ImageCompetition
 
-EXACTLY = 1e4
+CONSTRAINT_WEIGHT = 1e4
 """Weight of counting every pixel once against weights that are small."""
 
 
@@ -28,7 +28,7 @@ class ConsensusScore(ImageCompetition):
     Everything else as in EquivariantLocalScore. docs/attention.md
     """
 
-    strongest = 1.0
+    max_strength = 1.0
 
     def __init__(self, images, patch_size: int, boundary: str = "zeros", strength: float = 0.0, labels=None,
                  wrap_training: bool = True):
@@ -60,6 +60,6 @@ def _counted_once(index: tuple[int, ...], size: int) -> np.ndarray:
     """c >= 0 along an axis whose windows are index[a : a + size], -1 outside: sum_a c_a = 1 over those that hold u."""
     windows = np.lib.stride_tricks.sliding_window_view(index, size)  # (L, size)
     holds = (windows[:, :, None] == np.arange(len(windows))).sum(axis=1).T  # (u, a)
-    system = np.concatenate([EXACTLY * holds, np.eye(len(windows))])
-    counts = nnls(system, np.repeat([EXACTLY, 0.0], len(windows)))[0]
-    return np.where(counts > 1.0 / EXACTLY, counts, 0.0)
+    system = np.concatenate([CONSTRAINT_WEIGHT * holds, np.eye(len(windows))])
+    counts = nnls(system, np.repeat([CONSTRAINT_WEIGHT, 0.0], len(windows)))[0]
+    return np.where(counts > 1.0 / CONSTRAINT_WEIGHT, counts, 0.0)

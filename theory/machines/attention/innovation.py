@@ -10,7 +10,7 @@ import numpy as np
 from scipy.sparse.linalg import LinearOperator, gmres
 
 from theory import arguments
-from theory.engine.request import Request
+from theory.engine.scan_options import ScanOptions
 from theory.errors import UserError
 from theory.machines.attention.attending import AttendingMachine
 
@@ -63,7 +63,7 @@ class InnovationScore(AttendingMachine):
     def context(self, sigma: float, *, label=None, **options) -> Context:
         """The table that `denoise` uses at this noise, label and options; solved now if it is not there yet."""
         options = self._checked(1, **options)
-        request = self._request(self._bank.order(label), np.empty(0), None)
+        request = self._request(self._bank.blocks_of(label), np.empty(0), None)
         return self._context(float(sigma), request, options["axes"], options["beta"])
 
     def _by_strength(self, x, sigma, request, axes, strength, beta, given):
@@ -89,13 +89,13 @@ class InnovationScore(AttendingMachine):
     def _truncation(self, request, **options):
         return None
 
-    def _context(self, level: float, request: Request, axes, beta: float) -> Context:
+    def _context(self, level: float, request: ScanOptions, axes, beta: float) -> Context:
         sizes = axes[0].size, axes[1].size
         return self._table(float(level), tuple(request.order.tolist()), request.left_out, sizes, beta, request.engine)
 
     def _solved(self, level: float, order: tuple[int, ...], left_out: int, sizes: tuple[int, int], beta: float,
                 engine) -> Context:
-        request = Request(np.array(order), engine, left_out)
+        request = ScanOptions(np.array(order), engine, left_out)
         axes = tuple(self._axis(length, size) for length, size in zip(self.image_shape[1:], sizes))
         present = self._bank.present(request.order, left_out)
         images = np.moveaxis(self._bank.blocks[request.order], -1, 1)[present]  # (n, C, H, W)

@@ -173,7 +173,7 @@ def test_evidence_of_every_image_in_its_order(rng, monkeypatch):
 
 @pytest.mark.parametrize("terms", [1, 1 << 22])
 def test_log_product_where_the_product_underflows(rng, terms, monkeypatch):
-    monkeypatch.setattr(theory.engine.log_product, "TERMS", terms)
+    monkeypatch.setattr(theory.engine.log_product, "MAX_TERMS", terms)
     a, b = rng.normal(size=(4, 6)), rng.normal(size=(6, 5))
     assert_allclose(log_product(a, b), np.log(np.exp(a) @ np.exp(b)), atol=1e-12)
     a[:, :3] -= 2000.0

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from theory._kernels.numerics import NEGLIGIBLE
+from theory.engine.engine import Engine
 
 
 @dataclass(frozen=True)
-class Request:
-    """One call's wishes, for queries of one class; the engine is one of `theory.engine.backends`."""
+class ScanOptions:
+    """The options of one scan, for queries of one class."""
 
     order: np.ndarray  # the bank's blocks to draw on
-    engine: Any
+    engine: Engine
     left_out: int = -1  # a training image to do without, or -1
     top: int = 0  # how many of the nearest candidates to name; with top > 0 the entropies are kept too
-    negligible: float = NEGLIGIBLE  # powers of two below the best one from which candidates may be left out
-    double: bool = False  # everything in float64, whatever the size of the call
+    log2_cutoff: float = NEGLIGIBLE  # powers of two below the best one from which candidates may be left out
+    float64: bool = False  # everything in float64, whatever the size of the call
