@@ -19,6 +19,8 @@ from compare.study.remake import training_set as remade
 from empirical import checkpoint
 from empirical.datasets import load
 
+pytestmark = pytest.mark.slow  # trainings and whole runs
+
 OPTIONS = ["--size", "8", "--preset", "tiny", "--training-steps", "4", "--quick", "--samples", "3", "--seed", "5",
            "--steps", "3", "--network-steps", "3", "4", "--patch-sizes", "3", "5"]
 

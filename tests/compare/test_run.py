@@ -20,6 +20,8 @@ from compare.study.noise import initial_noise
 from empirical import consistency
 from empirical.datasets import load
 
+pytestmark = pytest.mark.slow  # whole runs
+
 ARGUMENTS = ["--dataset", "toy", "--quick", "--samples", "3", "--seed", "5", "--steps", "4",
              "--variants", "cnn", "cnn-learned"]
 

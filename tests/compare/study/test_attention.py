@@ -24,6 +24,8 @@ from empirical.training.toy_config import TrainConfig
 from theory import AttentionScore, EquivariantLocalScore, PairScore
 from theory.schedules import ddim
 
+pytestmark = pytest.mark.slow  # whole studies
+
 OPTIONS = ["--quick", "--samples", "5", "--points", "6", "--steps", "3"]
 
 

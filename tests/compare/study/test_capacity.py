@@ -20,6 +20,8 @@ from empirical.training.toy_config import TrainConfig
 from theory import AttentionScore, EquivariantLocalScore, PairScore
 from theory.schedules import CosineSchedule, ddim
 
+pytestmark = pytest.mark.slow  # whole studies
+
 SMALL = dict(count=24, batch=16)
 OPTIONS = ["--samples", "6", "--points", "5", "--jobs", "1"]
 

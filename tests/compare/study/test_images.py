@@ -19,6 +19,8 @@ from compare.study.noise import calibration_samples, initial_noise, sample_label
 from tests.compare.fakes import Scheduled
 from theory import AttentionScore, CosineSchedule, EquivariantLocalScore, IdealScore, ddim
 
+pytestmark = pytest.mark.slow  # whole studies
+
 SCHEDULE = CosineSchedule()
 SIZES, STRENGTHS = [3, 5, 3, 5], [0.0, 0.3, 0.05, 0.0]
 CONFIG = ImageConfig(samples=3, seed=13, steps=4, network_steps=(4, 8), calibration_samples=2, patch_sizes=(1, 3, 5),

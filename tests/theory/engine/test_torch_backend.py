@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_leaves
 import theory.engine.posterior
 import theory.engine.torch_backend
 from tests import naive
+from tests.theory.cases import MACHINES, data, noised
 from theory import AttentionScore, EquivariantLocalScore, EquivariantScore, IdealScore, LocalScore, WienerScore
 from theory.engine._torch import scan
 from theory.engine.geometry import equivariant_axis
@@ -24,6 +25,7 @@ from theory.engine.torch_backend import TorchBackend, default_backend
 SIGMAS = [1e-7, 0.02, 0.3, 80.0]
 SHAPES = [(3, 5, 3), (1, 2, 6)]  # C, H, W; the last is narrower than most windows
 TOLERANCE = 5e-5  # the contract says 1e-4
+ON_TORCH = ("ideal", "local", "els-zeros", "els-circular", "els-unwrapped", "attention")  # machines that torch answers
 TINY = TorchBackend(memory_bytes=3000)  # sends the training set in parts, one query and one image at a time or a few
 
 
@@ -35,13 +37,9 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def data(rng, shape, N):
-    return rng.uniform(-1, 1, (N, *shape)).astype(np.float32)
-
-
-def noised(rng, images, sigma, B):
+def queries(rng, images, sigma, B):
     """Queries near the data, and the last one far from every candidate."""
-    x = images[np.arange(B) % len(images)] + sigma * rng.normal(size=(B, *images.shape[1:]))
+    x = noised(rng, images, sigma, B)
     x[-1] += 3.0
     return x
 
@@ -61,7 +59,7 @@ def agree(machine, x, sigma, expected=None, **options):
 @pytest.mark.parametrize("sigma", SIGMAS)
 def test_ideal(rng, sigma, shape, B):
     images = data(rng, shape, 37)
-    x = noised(rng, images, sigma, B)
+    x = queries(rng, images, sigma, B)
     agree(IdealScore(images), x, sigma, [naive.ideal(v, images, sigma) for v in x])
 
 
@@ -71,7 +69,7 @@ def test_ideal(rng, sigma, shape, B):
 @pytest.mark.parametrize("sigma", SIGMAS)
 def test_local(rng, sigma, shape, k, boundary):
     images = data(rng, shape, 4)
-    x = noised(rng, images, sigma, 2)
+    x = queries(rng, images, sigma, 2)
     expected = [naive.patch_machine(v, images, sigma, k, boundary, local=True) for v in x]
     agree(LocalScore(images, k, boundary), x, sigma, expected)
 
@@ -84,7 +82,7 @@ def test_equivariant_local(rng, sigma, shape, k, boundary, wrap):
     if not wrap and k > min(shape[1:]):
         pytest.skip("no such machine")
     images = data(rng, shape, 3)
-    x = noised(rng, images, sigma, 2)
+    x = queries(rng, images, sigma, 2)
     expected = [naive.patch_machine(v, images, sigma, k, boundary, wrap) for v in x]
     agree(EquivariantLocalScore(images, k, boundary, wrap_training=wrap), x, sigma, expected)
 
@@ -95,7 +93,7 @@ def test_equivariant_local(rng, sigma, shape, k, boundary, wrap):
 @pytest.mark.parametrize("sigma", [0.02, 0.5])
 def test_attention(rng, sigma, shape, k, boundary, rule):
     images = data(rng, shape, 9)
-    x = noised(rng, images, sigma, 2)
+    x = queries(rng, images, sigma, 2)
     P = shape[1] * shape[2]
     if rule == "given":
         rule = rng.uniform(size=(P, P)) * (1.0 - np.eye(P))
@@ -104,32 +102,22 @@ def test_attention(rng, sigma, shape, k, boundary, rule):
     agree(AttentionScore(images, k, boundary, attention=rule, strength=0.3), x, sigma, expected)
 
 
-MACHINES = {
-    "ideal": IdealScore,
-    "local": lambda images, **o: LocalScore(images, 3, **o),
-    "els-zeros": lambda images, **o: EquivariantLocalScore(images, 3, **o),
-    "els-circular": lambda images, **o: EquivariantLocalScore(images, 5, "circular", **o),
-    "els-unwrapped": lambda images, **o: EquivariantLocalScore(images, 3, "circular", wrap_training=False, **o),
-    "attention": lambda images, **o: AttentionScore(images, 3, attention="identity", strength=0.2, **o),
-}
-
-
-@pytest.mark.parametrize("name", MACHINES)
+@pytest.mark.parametrize("name", ON_TORCH)
 def test_many_queries_each_with_its_class_and_noise(rng, name):
     images, labels = data(rng, (2, 5, 4), 50), rng.permutation(np.arange(50) % 3)
     B = 6 if name == "attention" else 110
     sigma = rng.permutation(np.geomspace(0.01, 50.0, B))
-    x = noised(rng, images, 1.0, B) * sigma[:, None, None, None]
+    x = queries(rng, images, 1.0, B) * sigma[:, None, None, None]
     machine = MACHINES[name](images, labels=labels)
     for asked in (None, np.arange(B) % 3):
         got = machine.denoise(x, sigma, labels=asked, backend="torch")
         assert_allclose(got, machine.denoise(x, sigma, labels=asked), atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("name", MACHINES)
+@pytest.mark.parametrize("name", ON_TORCH)
 def test_leave_out(rng, name):
     images = data(rng, (1, 4, 4), 34)  # more than one block
-    x = noised(rng, images, 0.2, 2)
+    x = queries(rng, images, 0.2, 2)
     for image in (0, 33):
         expected = MACHINES[name](np.delete(images, image, axis=0)).denoise(x, 0.2)
         for backend in ("torch", TINY):
@@ -156,13 +144,13 @@ WAYS = {"float32 products": (np.inf, np.inf, TOLERANCE), "float64 products": (0.
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("name", MACHINES)
+@pytest.mark.parametrize("name", ON_TORCH)
 def test_every_way_to_compare_windows(rng, monkeypatch, name, way):
     single, double, tolerance = WAYS[way]
     monkeypatch.setattr(theory.engine.torch_backend, "PRODUCT_ERROR", {"float32": single, "float64": double})
     monkeypatch.setattr(theory.engine.torch_backend, "DOUBLE_ERROR", double)
     images = data(rng, (3, 5, 6), 30)
-    x, machine = noised(rng, images, 0.7, 3), MACHINES[name](images)
+    x, machine = queries(rng, images, 0.7, 3), MACHINES[name](images)
     difference = np.abs(machine.denoise(x, 0.7, backend="torch") - machine.denoise(x, 0.7)).max()
     assert difference <= tolerance
     if way == "float32 products" and name != "attention":  # which is always in float64
@@ -175,8 +163,8 @@ def test_no_answer_depends_on_groups(rng, monkeypatch, summed, matrices):
     monkeypatch.setattr(scan, "SUMMED", summed)
     monkeypatch.setattr(scan, "MATRICES", matrices)
     images = data(rng, (1, 5, 6), 19)
-    x = noised(rng, images, 0.5, 2)
-    for build in MACHINES.values():
+    x = queries(rng, images, 0.5, 2)
+    for build in map(MACHINES.get, ON_TORCH):
         agree(build(images), x, 0.5)
 
 
@@ -185,7 +173,7 @@ def test_values_other_than_pixels(rng):
     machine = EquivariantLocalScore(images, 3)
     bank, axes = machine._bank, [equivariant_axis(length, 3, "zeros") for length in (5, 6)]
     values = rng.normal(size=(len(bank.blocks), 2, 5, 6, bank.images_per_block)).astype(np.float32)
-    x, sigma, request = noised(rng, images, 0.5, 3), np.array([0.02, 0.5, 5.0]), ScanOptions(bank.blocks_of(), None)
+    x, sigma, request = queries(rng, images, 0.5, 3), np.array([0.02, 0.5, 5.0]), ScanOptions(bank.blocks_of(), None)
     expected, _ = theory.engine.posterior.posterior(x, sigma, bank, request, *axes, values)
     for backend in (TorchBackend(), TINY):
         sums, nearest = backend.posterior(x, sigma, bank, request, *axes, values)
@@ -200,7 +188,7 @@ def test_evidence_of_each_image_is_that_of_numba(rng):
     bank, axes = EquivariantLocalScore(images, 3)._bank, [equivariant_axis(length, 3, "zeros") for length in (5, 6)]
     request = ScanOptions(bank.blocks_of(), None, left_out=3)
     for sigma in SIGMAS:
-        x = noised(rng, images, sigma, 2)[0]
+        x = queries(rng, images, sigma, 2)[0]
         expected = theory.engine.posterior.image_evidence(x, sigma, bank, request, *axes)
         got = TINY.image_evidence(x, sigma, bank, request, *axes)
         assert_allclose(got.evidence, expected.evidence, rtol=1e-9, atol=1e-9)
@@ -232,12 +220,12 @@ class LiveBytes(TorchDispatchMode):
             self._live[storage] = users - 1, size
 
 
-@pytest.mark.parametrize("name", MACHINES)
+@pytest.mark.parametrize("name", ON_TORCH)
 @pytest.mark.parametrize("memory_bytes", [2**17, 2**19])
 def test_memory_is_bounded(rng, name, memory_bytes):
     """Whatever the dtype, and whether an image's pixels are taken in parts or many images at once."""
     images = data(rng, (1, 8, 8), 40)
-    machine, x = MACHINES[name](images), noised(rng, images, 1.0, 1 if name == "attention" else 4)
+    machine, x = MACHINES[name](images), queries(rng, images, 1.0, 1 if name == "attention" else 4)
     for sigma in (0.02, 3.0):
         with LiveBytes() as live:
             machine.denoise(x, sigma, backend=TorchBackend(memory_bytes=memory_bytes))
@@ -270,7 +258,7 @@ def test_tensors_come_back_as_they_came(rng, dtype):
 def test_float32_stays_float32(rng):
     """Whatever precision the user allows elsewhere is neither used nor changed."""
     images = data(rng, (1, 8, 8), 50)
-    x, machine = noised(rng, images, 2.0, 3), EquivariantLocalScore(images, 7)
+    x, machine = queries(rng, images, 2.0, 3), EquivariantLocalScore(images, 7)
     settings = torch.backends.cuda.matmul, torch.backends.mkldnn.matmul
     before = [setting.fp32_precision for setting in settings]
     try:
@@ -326,12 +314,12 @@ needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CU
 
 
 @needs_gpu
-@pytest.mark.parametrize("name", MACHINES)
+@pytest.mark.parametrize("name", ON_TORCH)
 def test_gpu(rng, name):
     images = data(rng, (3, 9, 8), 300)
     machine = MACHINES[name](images)
     for sigma in SIGMAS:
-        x = noised(rng, images, sigma, 4)
+        x = queries(rng, images, sigma, 4)
         on_gpu = torch.tensor(x, device="cuda")
         got = machine.denoise(on_gpu, sigma)  # torch by default, where the query is
         assert got.device == on_gpu.device and got.dtype == on_gpu.dtype
@@ -346,5 +334,5 @@ def test_gpu_memory_is_bounded(rng, memory_bytes):
     machine.denoise(images[:1], 1.0, backend=backend)  # the libraries' own workspaces
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
-    machine.denoise(noised(rng, images, 1.0, 8), 1.0, backend=backend)
+    machine.denoise(queries(rng, images, 1.0, 8), 1.0, backend=backend)
     assert torch.cuda.max_memory_allocated() - before <= memory_bytes

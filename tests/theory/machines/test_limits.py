@@ -11,6 +11,7 @@ import theory.engine.evidence
 import theory.engine.posterior
 import theory.machines.equivariant
 from tests import naive
+from tests.theory.cases import MACHINES
 from theory import (
     AttentionScore,
     ConsensusScore,
@@ -105,18 +106,6 @@ def test_scaling_everything_scales_the_answer(images, x):
         assert_allclose(doubled, 2 * machine(images).denoise(x, 0.4), atol=1e-9)
 
 
-MACHINES = {
-    "ideal": IdealScore,
-    "equivariant": EquivariantScore,
-    "local": lambda images: LocalScore(images, 3),
-    "els": lambda images: EquivariantLocalScore(images, 3),
-    "attention": lambda images: AttentionScore(images, 3, attention="identity", strength=0.3),
-    "overlap": lambda images: AttentionScore(images, 3, attention="overlap", strength=0.3),
-    "pair": lambda images: PairScore(images, 3, attention="identity", strength=0.7),
-    "consensus": lambda images: ConsensusScore(images, 3, strength=0.7),
-}
-
-
 @pytest.mark.parametrize("name", MACHINES)
 def test_order_threads_chunks_and_batch_do_not_matter(rng, x, name, monkeypatch):
     images = rng.uniform(-1, 1, (330, 2, 5, 4)).astype(np.float32)
@@ -131,7 +120,8 @@ def test_order_threads_chunks_and_batch_do_not_matter(rng, x, name, monkeypatch)
     threads = numba.get_num_threads()
     numba.set_num_threads(1)
     try:
-        assert_allclose(MACHINES[name](images).denoise(x, 0.3), expected, rtol=0, atol=0 if name == "els" else 1e-12)
+        atol = 0 if name.startswith("els") else 1e-12
+        assert_allclose(MACHINES[name](images).denoise(x, 0.3), expected, rtol=0, atol=atol)
     finally:
         numba.set_num_threads(threads)
     one_by_one = np.concatenate([MACHINES[name](images).denoise(x[b : b + 1], 0.3) for b in range(len(x))])
@@ -146,9 +136,11 @@ def test_duplicates_keep_their_weight(images, x, name):
         "ideal": lambda v: naive.ideal(v, copies, 2.0),
         "equivariant": lambda v: naive.equivariant(v, copies, 2.0),
         "local": lambda v: naive.patch_machine(v, copies, 2.0, 3, local=True),
-        "els": lambda v: naive.patch_machine(v, copies, 2.0, 3),
-        "attention": lambda v: naive.attention(v, copies, 2.0, 3, "identity", 0.3),
-        "overlap": lambda v: naive.attention(v, copies, 2.0, 3, "overlap", 0.3),
+        "els-zeros": lambda v: naive.patch_machine(v, copies, 2.0, 3),
+        "els-circular": lambda v: naive.patch_machine(v, copies, 2.0, 3, "circular"),
+        "els-unwrapped": lambda v: naive.patch_machine(v, copies, 2.0, 3, "circular", False),
+        "attention": lambda v: naive.attention(v, copies, 2.0, 3, "identity", 0.2),
+        "overlap": lambda v: naive.attention(v, copies, 2.0, 3, "overlap", 0.2),
         "pair": lambda v: naive.pair(v, copies, 2.0, 3, "identity", 0.7),
         "consensus": lambda v: naive.consensus(v, copies, 2.0, 3, 0.7, np.outer([0.5, 0.5, 0, 0.5, 0.5], [1, 0, 0, 1])),
     }

@@ -6,9 +6,9 @@ from numpy.testing import assert_allclose
 
 import theory.engine.posterior
 from tests import naive
+from tests.theory.cases import MACHINES, data, noised
 from theory import (
     AttentionScore,
-    ConsensusScore,
     EquivariantLocalScore,
     EquivariantScore,
     IdealScore,
@@ -19,14 +19,6 @@ from theory import (
 SIGMAS = [0.02, 0.3, 2.0, 80.0]
 SHAPES = [(1, 4, 5), (3, 5, 3), (1, 2, 6)]  # C, H, W; the last is narrower than most windows
 TOLERANCE = 1e-6  # the contract says 1e-4; images are float32, sums float64
-
-
-def data(rng, shape, N=5):
-    return rng.uniform(-1, 1, (N, *shape)).astype(np.float32)
-
-
-def noised(rng, images, sigma, B):
-    return images[np.arange(B) % len(images)] + sigma * rng.normal(size=(B, *images.shape[1:]))
 
 
 @pytest.mark.parametrize("B", [1, 5])
@@ -101,19 +93,6 @@ def test_score_is_the_step_to_the_posterior_mean(rng):
     machine = EquivariantLocalScore(images, 3)
     expected = (machine.denoise(x, sigma) - x) / sigma[:, None, None, None] ** 2
     assert_allclose(machine.score(x, sigma), expected, atol=1e-12)
-
-
-MACHINES = {
-    "ideal": IdealScore,
-    "equivariant": EquivariantScore,
-    "local": lambda images, **o: LocalScore(images, 3, **o),
-    "els-zeros": lambda images, **o: EquivariantLocalScore(images, 3, **o),
-    "els-circular": lambda images, **o: EquivariantLocalScore(images, 3, "circular", **o),
-    "attention": lambda images, **o: AttentionScore(images, 3, attention="identity", strength=0.2, **o),
-    "overlap": lambda images, **o: AttentionScore(images, 3, attention="overlap", strength=0.2, **o),
-    "pair": lambda images, **o: PairScore(images, 3, attention="identity", strength=0.7, **o),
-    "consensus": lambda images, **o: ConsensusScore(images, 3, strength=0.7, **o),
-}
 
 
 @pytest.mark.parametrize("name", MACHINES)

@@ -7,19 +7,12 @@ from numpy.testing import assert_allclose
 import theory.engine.evidence
 import theory.engine.log_product
 from tests import naive
+from tests.theory.cases import data, noised
 from theory import AttentionScore, EquivariantLocalScore, IdealScore, PairScore
 from theory.engine.log_product import log_product
 
 RULES = ("uniform", "identity", "top1", "overlap")
 KINDS = {"attention": (AttentionScore, naive.attention, 0.3), "pair": (PairScore, naive.pair, 0.8)}  # with a strength
-
-
-def data(rng, shape, N):
-    return rng.uniform(-1, 1, (N, *shape)).astype(np.float32)
-
-
-def noised(rng, images, sigma, B):
-    return images[np.arange(B) % len(images)] + sigma * rng.normal(size=(B, *images.shape[1:]))
 
 
 @pytest.fixture

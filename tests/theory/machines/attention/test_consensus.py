@@ -5,13 +5,10 @@ import pytest
 from numpy.testing import assert_allclose
 
 from tests import naive
+from tests.theory.cases import data
 from theory import ConsensusScore, EquivariantLocalScore, IdealScore
 from theory.engine.geometry import equivariant_axis
 from theory.machines.attention.consensus import _counted_once
-
-
-def data(rng, shape, N):
-    return rng.uniform(-1, 1, (N, *shape)).astype(np.float32)
 
 
 @pytest.fixture

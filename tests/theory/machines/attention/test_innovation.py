@@ -7,13 +7,10 @@ import pytest
 from numpy.testing import assert_allclose
 
 from tests import naive
+from tests.theory.cases import data
 from theory import EquivariantLocalScore, InnovationScore
 
 TIGHT = {"tolerance": 1e-7}
-
-
-def data(rng, shape, N):
-    return rng.uniform(-1, 1, (N, *shape)).astype(np.float32)
 
 
 def noise_of(images, draws, seed):
