@@ -65,7 +65,7 @@ def _novelty(args: Namespace, command: str) -> int:
     from compare.attribution.copies import nearness
     from compare.report import novelty as novelty_report
     from compare.study.folder import RunFolder
-    from empirical.atomic import replacing, write_text
+    from empirical.atomic import atomic_path, write_text
     from theory import EquivariantLocalScore, IdealScore, LocalScore
 
     options = {"data_dir": args.data_dir, "size": args.size or None}
@@ -95,7 +95,7 @@ def _novelty(args: Namespace, command: str) -> int:
         training_images=len(training.images))
     table, netcdf, sheet = (args.out / name for name in ("novelty.csv", "novelty.nc", "contact-sheet.png"))
     write_text(table, novelty_report.table(dataset, training))
-    with replacing(netcdf) as temporary:
+    with atomic_path(netcdf) as temporary:
         dataset.to_netcdf(temporary, engine="h5netcdf")
     novelty_report.contact_sheet(sheet, dataset, training)
     print(novelty_report.summary(dataset))

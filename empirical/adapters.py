@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from theory.errors import UserError
 from theory.schedules import CosineSchedule, Schedule
 
 PREDICTIONS = ("eps", "v", "x0")
@@ -28,11 +29,11 @@ class NetworkDenoiser:
     def __init__(self, network: nn.Module, schedule: Schedule | None = None, prediction: str = "eps",
                  time_scale: float = 1.0):
         if not isinstance(network, nn.Module):
-            raise ValueError(f"network: got {type(network).__name__}, want a torch.nn.Module")
+            raise UserError(f"network: got {type(network).__name__}, want a torch.nn.Module")
         if prediction not in PREDICTIONS:
-            raise ValueError(f"prediction: got {prediction!r}, want one of {', '.join(PREDICTIONS)}")
+            raise UserError(f"prediction: got {prediction!r}, want one of {', '.join(PREDICTIONS)}")
         if not (np.isfinite(time_scale) and time_scale > 0):
-            raise ValueError(f"time_scale: got {time_scale!r}, want a positive number")
+            raise UserError(f"time_scale: got {time_scale!r}, want a positive number")
         self.network = network
         self.schedule = CosineSchedule() if schedule is None else schedule
         self.prediction = prediction
@@ -47,13 +48,13 @@ class NetworkDenoiser:
         """
         as_numpy = isinstance(x, np.ndarray)
         if not (as_numpy or isinstance(x, torch.Tensor)):
-            raise ValueError(f"x: got {type(x).__name__}, want a numpy array or torch tensor (B, C, H, W)")
+            raise UserError(f"x: got {type(x).__name__}, want a numpy array or torch tensor (B, C, H, W)")
         if x.ndim != 4:
-            raise ValueError(f"x: got shape {tuple(x.shape)}, want (B, C, H, W)")
+            raise UserError(f"x: got shape {tuple(x.shape)}, want (B, C, H, W)")
         weight = next(self.network.parameters(), None)
         images = torch.as_tensor(x)
         if not images.isfinite().all():
-            raise ValueError("x: got NaN or infinite values, want finite pixels")
+            raise UserError("x: got NaN or infinite values, want finite pixels")
         sigma = _sigma(sigma, len(x))
         if weight is not None:
             images = images.to(weight.device, weight.dtype)
@@ -64,7 +65,7 @@ class NetworkDenoiser:
         arguments = () if labels is None else (_labels(labels, len(x)).to(images.device),)
         output = self.network.eval()(phi, t, *arguments)
         if output.shape != images.shape:
-            raise ValueError(f"network: got output of shape {tuple(output.shape)}, want that of x, {tuple(x.shape)}")
+            raise UserError(f"network: got output of shape {tuple(output.shape)}, want that of x, {tuple(x.shape)}")
         if self.prediction == "eps":
             x0 = images - column * output
         elif self.prediction == "v":
@@ -88,9 +89,9 @@ def _sigma(sigma, batch: int) -> np.ndarray:
         sigma = sigma.detach().cpu().numpy()
     sigma = np.asarray(sigma, dtype=np.float64)
     if sigma.shape not in ((), (batch,)):
-        raise ValueError(f"sigma: got shape {sigma.shape}, want a number or one for each of the {batch} images")
+        raise UserError(f"sigma: got shape {sigma.shape}, want a number or one for each of the {batch} images")
     if not (np.isfinite(sigma).all() and (sigma > 0).all()):
-        raise ValueError(f"sigma: got {sigma.min()}, want finite and greater than 0")
+        raise UserError(f"sigma: got {sigma.min()}, want finite and greater than 0")
     return np.full(batch, sigma)
 
 
@@ -98,5 +99,5 @@ def _labels(labels, batch: int) -> torch.Tensor:
     """labels as int64 (B,)."""
     labels = torch.as_tensor(labels)
     if labels.shape != (batch,) or labels.is_floating_point():
-        raise ValueError(f"labels: got {labels.dtype} of shape {tuple(labels.shape)}, want integers ({batch},)")
+        raise UserError(f"labels: got {labels.dtype} of shape {tuple(labels.shape)}, want integers ({batch},)")
     return labels.long()

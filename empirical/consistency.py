@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from empirical.toy import PALETTE, ToyLayout
+from theory.errors import UserError
 
 CLEAN_DISTANCE = 0.5  # Euclidean, in colour units; palette colours are at least 2 apart
 
@@ -70,7 +71,7 @@ def _images(images, layout: ToyLayout) -> np.ndarray:
     if not isinstance(images, np.ndarray):
         images = images.detach().cpu().numpy()
     if images.ndim != 4 or images.shape[1:] != layout.shape:
-        raise ValueError(f"images: got shape {images.shape}, want (n, {', '.join(map(str, layout.shape))})")
+        raise UserError(f"images: got shape {images.shape}, want (n, {', '.join(map(str, layout.shape))})")
     if not np.isfinite(images).all():
-        raise ValueError("images: got NaN or infinite values, want finite pixels")
+        raise UserError("images: got NaN or infinite values, want finite pixels")
     return images

@@ -13,6 +13,8 @@ from itertools import permutations, product
 
 import numpy as np
 
+from theory.errors import UserError
+
 COLOURS = ("red", "green", "blue", "yellow")
 PALETTE = np.array([[1, -1, -1], [-1, 1, -1], [-1, -1, 1], [1, 1, -1]], dtype=np.float32)  # (4, 3), any two >= 2 apart
 BACKGROUND = -1.0
@@ -49,14 +51,14 @@ class ToyLayout:
         for name, least in (("pairs", 1), ("cell", 1), ("gap", 0), ("inner_gap", 0), ("held_out_seed", 0)):
             value = getattr(self, name)
             if not isinstance(value, int) or value < least:
-                raise ValueError(f"{name}: got {value!r}, want an integer of at least {least}")
+                raise UserError(f"{name}: got {value!r}, want an integer of at least {least}")
         for name, known in (("arrangement", ARRANGEMENTS), ("family", FAMILIES)):
             if getattr(self, name) not in known:
-                raise ValueError(f"{name}: got {getattr(self, name)!r}, want one of {', '.join(known)}")
+                raise UserError(f"{name}: got {getattr(self, name)!r}, want one of {', '.join(known)}")
         for name in ("held_out_maps", "held_out_keys"):
             value = getattr(self, name)
             if not 0.0 <= value < 1.0:
-                raise ValueError(f"{name}: got {value!r}, want a fraction in [0, 1)")
+                raise UserError(f"{name}: got {value!r}, want a fraction in [0, 1)")
 
     @property
     def height(self) -> int:
@@ -89,18 +91,18 @@ class ToyLayout:
     def maps(self) -> np.ndarray:
         """The maps that training may draw, as rows f(0), ..., f(3): (M, 4), int."""
         every = permutations(range(4)) if self.family == "one-to-one" else product(range(4), repeat=4)
-        return _kept(np.array(list(every)), self.held_out_maps, [self.held_out_seed, 0])
+        return _without_held_out(np.array(list(every)), self.held_out_maps, [self.held_out_seed, 0])
 
     @cached_property
     def key_patterns(self) -> np.ndarray:
         """The key patterns K_1, ..., K_P that training may draw: (K, pairs), int."""
         every = np.array(list(product(range(4), repeat=self.pairs)))
-        return _kept(every, self.held_out_keys, [self.held_out_seed, 1])
+        return _without_held_out(every, self.held_out_keys, [self.held_out_seed, 1])
 
-    def draw(self, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    def sample(self, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Keys and values of n random training images, each (n, pairs) with colours 0..3; a function of (n, seed)."""
         if n < 1:
-            raise ValueError(f"n: got {n}, want at least one image")
+            raise UserError(f"n: got {n}, want at least one image")
         rng = np.random.default_rng(seed)
         keys = self.key_patterns[rng.integers(len(self.key_patterns), size=n)]
         maps = self.maps[rng.integers(len(self.maps), size=n)]
@@ -108,7 +110,7 @@ class ToyLayout:
 
     def generate(self, n: int, seed: int) -> np.ndarray:
         """n random training images: float32 (n, 3, H, W) in [-1, 1]."""
-        return self.render(*self.draw(n, seed))
+        return self.render(*self.sample(n, seed))
 
     def enumerate(self) -> np.ndarray:
         """Every distinct training image, once: float32 (M, 3, H, W); 5,056 of them by default."""
@@ -127,7 +129,7 @@ class ToyLayout:
         return images
 
 
-def _kept(rows: np.ndarray, fraction: float, seed: list[int]) -> np.ndarray:
+def _without_held_out(rows: np.ndarray, fraction: float, seed: list[int]) -> np.ndarray:
     """The rows that remain when a random `fraction` of them (rounded down) is held out, in their own order."""
     out = np.random.default_rng(seed).permutation(len(rows))[: int(fraction * len(rows))]
     return np.delete(rows, out, axis=0)

@@ -25,6 +25,7 @@ from empirical.datasets import NAMES
 from empirical.toy import ARRANGEMENTS, FAMILIES, ToyLayout
 from empirical.training.image_config import DTYPES, NETWORKS, PREDICTIONS, PRESETS, ImageTrainConfig
 from empirical.training.toy_config import OPTIMIZERS, TrainConfig
+from theory.errors import UserError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -101,7 +102,7 @@ OF_THE_MACHINE = ("out", "data_dir", "device", "threads", "checkpoint_every", "s
 
 
 def config_from(args: argparse.Namespace) -> TrainConfig | ImageTrainConfig:
-    """The configuration that the parsed arguments describe. ValueError if one is out of range or out of place."""
+    """The configuration that the parsed arguments describe. UserError if one is out of range or out of place."""
     given = {name: value for name, value in vars(args).items() if name not in OF_THE_MACHINE}
     given["attention"] = None if args.attention == "none" else args.attention
     if args.dataset != "toy":
@@ -118,7 +119,7 @@ def config_from(args: argparse.Namespace) -> TrainConfig | ImageTrainConfig:
 
 def _only(given: dict, known: set[str], other: str) -> None:
     for name in given.keys() - known:
-        raise ValueError(f"{name}: got {given[name]!r} for {given['dataset']!r}, but it is for {other} only")
+        raise UserError(f"{name}: got {given[name]!r} for {given['dataset']!r}, but it is for {other} only")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -130,7 +131,7 @@ def main(argv: list[str] | None = None) -> int:
         config = config_from(args)
         threads = getattr(args, "threads", None)
         if threads is not None and threads < 1:
-            raise ValueError(f"threads: got {threads}, want at least 1")
+            raise UserError(f"threads: got {threads}, want at least 1")
         import torch  # after the arguments are known to be good: it takes seconds
 
         from empirical.training.loop import Stopped, train

@@ -33,7 +33,7 @@ def forward(source) -> xr.Dataset:
 def structure(source) -> xr.Dataset:
     """Four training images with the colours of their keys and values, and the map that they share."""
     training = source.toy_set
-    keys, values = training.layout.draw(4, 0)
+    keys, values = training.layout.sample(4, 0)
     images = training.layout.render(keys, values)
     return xr.Dataset(
         {"image": described(("sample", "channel", "y", "x"), images, "image in [-1, 1]"),

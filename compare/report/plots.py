@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from empirical.atomic import replacing
+from empirical.atomic import atomic_path
 
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 """Colours of training images in maps of sources (Okabe & Ito, safe for colour-blind readers)."""
@@ -35,7 +35,7 @@ def save_figures(paths: Sequence[Path], draw: Callable[[Figure], None], size: tu
         figure = Figure(figsize=size)
         draw(figure)
         for path in paths:
-            with replacing(path) as temporary:
+            with atomic_path(path) as temporary:
                 figure.savefig(temporary, metadata=UNDATED.get(path.suffix))
     return list(paths)
 

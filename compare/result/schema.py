@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 
 from compare.measure.agreement import agreement
-from empirical.atomic import replacing
+from empirical.atomic import atomic_path
 
 IMAGE = ("channel", "y", "x")
 VARIABLES = {
@@ -166,7 +166,7 @@ def write(dataset: xr.Dataset, path: Path) -> None:
     """Write any dataset as netCDF-4 under a temporary name and rename it: `path` is never half a file."""
     compressed = {name: {"zlib": True, "complevel": 4, "shuffle": True} for name in dataset.data_vars
                   if dataset[name].dtype != bool}
-    with replacing(Path(path)) as temporary:
+    with atomic_path(Path(path)) as temporary:
         dataset.to_netcdf(temporary, engine="h5netcdf", encoding=compressed)
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from compare.cli import Progress, quiet
-from empirical.atomic import replacing, write_text
+from empirical.atomic import atomic_path, write_text
 
 
 def short_hash(config: Mapping) -> str:
@@ -51,7 +51,7 @@ class RunFolder:
         if not file.is_file():
             started = time.monotonic()
             arrays = make()
-            with replacing(file) as temporary:
+            with atomic_path(file) as temporary:
                 np.savez(temporary, **{"seconds": time.monotonic() - started, **arrays})
         with np.load(file) as stored:
             arrays = dict(stored)

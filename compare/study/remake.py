@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from empirical.datasets import Dataset, load
-from empirical.toy_networks import recipe
+from empirical.toy_networks import shipped_config
 from empirical.training.toy_config import TrainConfig
 from theory import AttentionScore, EquivariantLocalScore, IdealScore, LocalScore
 from theory.machines.attention.attending import ATTENTIONS
@@ -48,7 +48,7 @@ def training_set(result: xr.Dataset, data_dir: Path | None = None) -> Dataset:
     config = json.loads(result.attrs["config_json"])
     if config["dataset"] == "toy":
         made = next((network for network in config["networks"].values() if isinstance(network, dict)), None)
-        made = recipe("cnn") if made is None else TrainConfig.from_json(made)
+        made = shipped_config("cnn") if made is None else TrainConfig.from_json(made)
         training = load("toy", seed=made.data_seed, layout=made.layout, count=made.count)
     else:
         training = load(config["dataset"], data_dir=data_dir, split=config["split"], subset=config["subset"],

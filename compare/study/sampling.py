@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from compare.study.folder import RunFolder
-from empirical.atomic import replacing
+from empirical.atomic import atomic_path
 from theory.schedules import Schedule, ddim
 
 GROUP = 20
@@ -41,7 +41,7 @@ class Replayed:
 
     def _keep(self) -> None:
         if time.monotonic() >= self.kept_at + KEEP_EVERY:
-            with replacing(self.file) as temporary:
+            with atomic_path(self.file) as temporary:
                 np.savez(temporary, x0=np.stack(self.answers), seconds=self.seconds)
             self.kept_at = time.monotonic()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import asdict, dataclass, replace
 
-from empirical.toy_networks import SEEDS, VARIANTS, recipe, shipped
+from empirical.toy_networks import SEEDS, VARIANTS, shipped, shipped_config
 from empirical.training.toy_config import TrainConfig
 
 
@@ -64,7 +64,7 @@ class ToyConfig:
 
     def recipe(self, variant: str, training_seed: int) -> TrainConfig:
         """How a network is trained, where `training_steps` is given."""
-        return replace(recipe(variant, training_seed), steps=self.training_steps)
+        return replace(shipped_config(variant, training_seed), steps=self.training_steps)
 
     def resolved(self) -> dict:
         """Everything that decides the numbers, as JSON: this record, and the networks' weights or their recipe.

@@ -10,7 +10,7 @@ from compare.report import toy_figures
 from compare.report.toy_report import report
 from compare.study.toy import toy_study
 from compare.study.toy_config import ToyConfig
-from empirical.toy_networks import VARIANTS, recipe
+from empirical.toy_networks import VARIANTS, shipped_config
 
 
 def plan(args: Namespace) -> Plan:
@@ -34,6 +34,6 @@ def _config(args: Namespace) -> ToyConfig:
               for name in ("samples", "network_steps", "variants", "training_seeds")
               if (value := getattr(args, name, None)) is not None}
     if retrain:
-        default = 200 if args.quick else recipe("cnn").steps
+        default = 200 if args.quick else shipped_config("cnn").steps
         chosen["training_steps"] = default if args.training_steps is None else args.training_steps
     return replace(config, **chosen)

@@ -10,6 +10,7 @@ from empirical.datasets.folder import CELEBA, FolderSource
 from empirical.datasets.idx import FASHION_MNIST, MNIST
 from empirical.datasets.npz import NpzSource
 from empirical.toy import ToyLayout
+from theory.errors import UserError
 
 __all__ = ["Dataset", "FILES", "NAMES", "load"]
 
@@ -24,7 +25,7 @@ NAMES = ("toy", *FILES, *(f"{prefix}:PATH" for prefix in PATHS))
 
 def load(name: str, *, data_dir: str | Path | None = None, split: str = "train", subset: int | None = None,
          seed: int = 0, size: int | None = SIZE, **toy) -> Dataset:
-    """The data set `name`, one of NAMES. ValueError for a name that is not known, or files missing or broken.
+    """The data set `name`, one of NAMES. UserError for a name that is not known, or files missing or broken.
 
     data_dir: folder to look in first, for sets that are files
     split: "train" or "test"
@@ -36,11 +37,11 @@ def load(name: str, *, data_dir: str | Path | None = None, split: str = "train",
         image once)
     """
     if split not in SPLITS:
-        raise ValueError(f"split: got {split!r}, want one of {', '.join(SPLITS)}")
+        raise UserError(f"split: got {split!r}, want one of {', '.join(SPLITS)}")
     if name == "toy":
         dataset = _toy(split, seed, **toy)
     elif toy:
-        raise ValueError(f"{next(iter(toy))}: got one for {name!r}, want it for the toy set only")
+        raise UserError(f"{next(iter(toy))}: got one for {name!r}, want it for the toy set only")
     else:
         source = _source(name)
         raw = source.read(source.files(data_dir, split), split, size)
@@ -53,12 +54,12 @@ def _source(name: str):
     if prefix in PATHS and path:
         return PATHS[prefix](Path(path).expanduser())
     if name not in FILES:
-        raise ValueError(f"name: got {name!r}, want one of: {', '.join(NAMES)}")
+        raise UserError(f"name: got {name!r}, want one of: {', '.join(NAMES)}")
     return FILES[name]
 
 
 def _toy(split: str, seed: int, layout: ToyLayout | None = None, count: int | None = TOY_COUNT) -> Dataset:
     if split != "train":
-        raise ValueError(f"split: got {split!r}, but the toy set has only 'train'")
+        raise UserError(f"split: got {split!r}, but the toy set has only 'train'")
     layout = ToyLayout() if layout is None else layout
     return Dataset("toy", layout.enumerate() if count is None else layout.generate(count, seed), layout=layout)

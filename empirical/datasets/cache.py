@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from empirical.atomic import replacing
-from empirical.datasets.raw import Raw
+from empirical.atomic import atomic_path
+from empirical.datasets.raw import RawImages
 from empirical.datasets.sources import cache_folder
 
 
-def kept(name: str, files: list[Path], split: str, size: int | None, read: Callable[[], Raw]) -> Raw:
+def cached(name: str, files: list[Path], split: str, size: int | None, read: Callable[[], RawImages]) -> RawImages:
     """read(), or what it gave last time for the same files: same paths, lengths and times of change.
 
     size None, images as their files have them: nothing is kept.
@@ -26,11 +26,11 @@ def kept(name: str, files: list[Path], split: str, size: int | None, read: Calla
     path = cache_folder() / "resized" / f"{key}.npz"
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return Raw(arrays["images"], arrays.get("labels"), _names(arrays.get("classes")))
+            return RawImages(arrays["images"], arrays.get("labels"), _names(arrays.get("classes")))
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
         pass  # not there, or not whole
     raw = read()
-    _keep(path, raw)
+    _store(path, raw)
     return raw
 
 
@@ -38,11 +38,11 @@ def _names(classes) -> tuple[str, ...] | None:
     return None if classes is None else tuple(str(name) for name in classes)
 
 
-def _keep(path: Path, raw: Raw) -> None:
+def _store(path: Path, raw: RawImages) -> None:
     arrays = {"images": raw.images, "labels": raw.labels, "classes": raw.classes}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as temporary:
+        with atomic_path(path) as temporary:
             np.savez(temporary, **{name: np.asarray(array) for name, array in arrays.items() if array is not None})
     except OSError:
         pass  # a cache that cannot be written is done without

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from empirical.datasets import inert_pickle
-from empirical.datasets.raw import Raw
+from empirical.datasets.raw import RawImages
 from empirical.datasets.sources import Download, find
+from theory.errors import UserError
 
 FOLDER, ARCHIVE = "cifar-10-batches-py", "cifar-10-python.tar.gz"
 BATCHES = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
@@ -33,14 +34,14 @@ class CifarSource:
         files = [first] if first.name == ARCHIVE else [first.with_name(name) for name in BATCHES[split]]
         for file in files:
             if not file.is_file():
-                raise ValueError(f"cifar10: found no {file}, want it beside {first.name}")
+                raise UserError(f"cifar10: found no {file}, want it beside {first.name}")
         return files
 
-    def read(self, files: list[Path], split: str, size: int | None) -> Raw:
+    def read(self, files: list[Path], split: str, size: int | None) -> RawImages:
         contents = _members(files[0], split) if files[0].name == ARCHIVE else {f: f.read_bytes() for f in files}
         batches = [_batch(file, content) for file, content in contents.items()]
         images, labels = (np.concatenate(parts) for parts in zip(*batches))
-        return Raw(images, labels, CLASSES).resized(size)
+        return RawImages(images, labels, CLASSES).resized(size)
 
 
 def _members(archive: Path, split: str) -> dict[Path, bytes]:
@@ -48,7 +49,7 @@ def _members(archive: Path, split: str) -> dict[Path, bytes]:
         with tarfile.open(archive) as tar:
             return {archive / name: tar.extractfile(f"{FOLDER}/{name}").read() for name in BATCHES[split]}
     except (tarfile.TarError, KeyError, AttributeError, EOFError, zlib.error, OSError) as error:
-        raise ValueError(f"{archive}: got a broken archive ({error}), want {ARCHIVE} whole") from error
+        raise UserError(f"{archive}: got a broken archive ({error}), want {ARCHIVE} whole") from error
 
 
 def _batch(file: Path, content: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -58,7 +59,7 @@ def _batch(file: Path, content: bytes) -> tuple[np.ndarray, np.ndarray]:
         data, labels = inert_pickle.array(batch["data"]), np.asarray(batch["labels"], dtype=np.int64)
         images = data.reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{file}: got no CIFAR batch ({error}), want one") from error
+        raise UserError(f"{file}: got no CIFAR batch ({error}), want one") from error
     return images, labels
 
 

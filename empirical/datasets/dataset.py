@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from empirical.toy import ToyLayout
+from theory.errors import UserError
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,9 +34,9 @@ class Dataset:
         return digest.hexdigest()
 
     def subset(self, count: int, seed: int) -> Dataset:
-        """`count` of the images: the first of a permutation by `seed`. ValueError if there are fewer."""
+        """`count` of the images: the first of a permutation by `seed`. UserError if there are fewer."""
         if not 1 <= count <= len(self.images):
-            raise ValueError(f"subset: got {count}, want 1 to {len(self.images)}, the images of {self.name}")
+            raise UserError(f"subset: got {count}, want 1 to {len(self.images)}, the images of {self.name}")
         kept = np.random.default_rng(seed).permutation(len(self.images))[:count]
         labels = None if self.labels is None else self.labels[kept]
         return replace(self, images=self.images[kept], labels=labels)

@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from empirical.datasets.cache import kept
-from empirical.datasets.raw import Raw, resize
+from empirical.datasets.cache import cached
+from empirical.datasets.raw import RawImages, resize
 from empirical.datasets.sources import find
+from theory.errors import UserError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 GREY, COLOUR = ("1", "L"), ("RGB", "RGBA", "P", "LA", "CMYK", "YCbCr")
@@ -33,24 +34,24 @@ class FolderSource:
             return [self.path]
         top = next((top for top in (self.path, Path(data_dir or "") / self.path) if top.is_dir()), None)
         if top is None:
-            raise ValueError(f"folder: found no folder {self.path}, want one with images")
+            raise UserError(f"folder: found no folder {self.path}, want one with images")
         if (top / split).is_dir():
             top = top / split
         elif split != "train":
-            raise ValueError(f"folder: found no {top / split}, want it for the split {split!r}")
+            raise UserError(f"folder: found no {top / split}, want it for the split {split!r}")
         found = sorted(file for file in top.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
         if not found:
-            raise ValueError(f"folder: found no images in {top}, want some of {', '.join(SUFFIXES)}")
+            raise UserError(f"folder: found no images in {top}, want some of {', '.join(SUFFIXES)}")
         return found
 
-    def read(self, files: list[Path], split: str, size: int | None) -> Raw:
+    def read(self, files: list[Path], split: str, size: int | None) -> RawImages:
         folders = [file.parent for file in files]
         names = sorted(set(folders))
         labels, classes = None, None
         if len(names) > 1:
             labels = np.array([names.index(folder) for folder in folders], dtype=np.int64)
             classes = tuple(folder.name for folder in names)
-        return kept("folder", files, split, size, lambda: Raw(decode(files, size), labels, classes))
+        return cached("folder", files, split, size, lambda: RawImages(decode(files, size), labels, classes))
 
 
 @dataclass(frozen=True)
@@ -62,27 +63,27 @@ class CelebaSource:
         partition = find("celeba", (PARTITION,), data_dir, ("celeba",), None)
         faces = partition.parent / FACES
         if not faces.is_dir():
-            raise ValueError(f"celeba: found no folder {faces}, want the aligned faces, 000001.jpg and on, in it")
+            raise UserError(f"celeba: found no folder {faces}, want the aligned faces, 000001.jpg and on, in it")
         return [partition, faces]
 
-    def read(self, files: list[Path], split: str, size: int | None) -> Raw:
+    def read(self, files: list[Path], split: str, size: int | None) -> RawImages:
         partition, faces = files
         rows = [line.split() for line in partition.read_text().splitlines()]
         if not all(len(row) == 2 for row in rows):
-            raise ValueError(f"{partition}: got lines other than 'NAME 0', want a name and 0, 1 or 2 on each")
+            raise UserError(f"{partition}: got lines other than 'NAME 0', want a name and 0, 1 or 2 on each")
         chosen = [faces / name for name, part in rows if part == PARTS[split]]
-        return kept("celeba", files, split, size, lambda: Raw(decode(chosen, size)))
+        return cached("celeba", files, split, size, lambda: RawImages(decode(chosen, size)))
 
 
 def decode(files: Sequence[Path], size: int | None) -> np.ndarray:
-    """uint8 (N, size, size, C): C is 1 if every image is grey, else 3. ValueError names the file that fails."""
+    """uint8 (N, size, size, C): C is 1 if every image is grey, else 3. UserError names the file that fails."""
     from tqdm import tqdm  # not at the top: it slows down --help
 
     images = [_image(file, size) for file in tqdm(files, desc="images", disable=None, leave=False)]
     channels = max((image.shape[-1] for image in images), default=1)
     shapes = {image.shape[:2] for image in images}
     if len(shapes) > 1:
-        raise ValueError(f"size: got None for images of {len(shapes)} sizes, want one to resize them to")
+        raise UserError(f"size: got None for images of {len(shapes)} sizes, want one to resize them to")
     return np.stack([np.broadcast_to(image, (*image.shape[:2], channels)) for image in images])
 
 
@@ -90,10 +91,10 @@ def _image(file: Path, size: int | None) -> np.ndarray:
     try:
         with Image.open(file) as image:
             if image.mode not in GREY + COLOUR:
-                raise ValueError(f"{file}: got mode {image.mode}, want 8 bits a channel")
+                raise UserError(f"{file}: got mode {image.mode}, want 8 bits a channel")
             return resize(image.convert("L" if image.mode in GREY else "RGB"), size)
     except (OSError, SyntaxError, UnidentifiedImageError) as error:
-        raise ValueError(f"{file}: got no image that can be read ({error})") from error
+        raise UserError(f"{file}: got no image that can be read ({error})") from error
 
 
 CELEBA = CelebaSource()

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from empirical.datasets.cache import kept
-from empirical.datasets.raw import Raw
+from empirical.datasets.cache import cached
+from empirical.datasets.raw import RawImages
 from empirical.datasets.sources import Download, find
+from theory.errors import UserError
 
 UNSIGNED_BYTE = 8
 DEBIAN = "/usr/share/datasets/fashion-mnist"  # of the package dataset-fashion-mnist
@@ -39,28 +40,28 @@ class IdxSource:
         return [find(self.name, (name, f"{name}.gz"), data_dir, self.folders, self.downloads[f"{name}.gz"])
                 for name in names]
 
-    def read(self, files: list[Path], split: str, size: int | None) -> Raw:
+    def read(self, files: list[Path], split: str, size: int | None) -> RawImages:
         def read():
             images, labels = (read_idx(file, dimensions) for file, dimensions in zip(files, (3, 1)))
-            return Raw(images[..., None], labels.astype(np.int64), self.classes).resized(size)
+            return RawImages(images[..., None], labels.astype(np.int64), self.classes).resized(size)
 
-        return kept(self.name, files, split, size, read)
+        return cached(self.name, files, split, size, read)
 
 
 def read_idx(path: Path, dimensions: int) -> np.ndarray:
-    """The uint8 array of an IDX file, gzipped if its name ends so. ValueError if it is not whole."""
+    """The uint8 array of an IDX file, gzipped if its name ends so. UserError if it is not whole."""
     content = path.read_bytes()
     if path.suffix == ".gz":
         try:
             content = gzip.decompress(content)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise ValueError(f"{path}: got a broken gzip file ({error}), want a whole one") from error
+            raise UserError(f"{path}: got a broken gzip file ({error}), want a whole one") from error
     header = 4 + 4 * dimensions
     if len(content) < header or content[:4] != bytes([0, 0, UNSIGNED_BYTE, dimensions]):
-        raise ValueError(f"{path}: got no IDX header of {dimensions} dimensions of bytes, want one")
+        raise UserError(f"{path}: got no IDX header of {dimensions} dimensions of bytes, want one")
     shape = tuple(int(n) for n in np.frombuffer(content, ">u4", dimensions, offset=4))
     if len(content) - header != np.prod(shape, dtype=np.int64):
-        raise ValueError(f"{path}: got {len(content) - header} bytes after the header, want those of shape {shape}")
+        raise UserError(f"{path}: got {len(content) - header} bytes after the header, want those of shape {shape}")
     return np.frombuffer(content, np.uint8, offset=header).reshape(shape)
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from theory.errors import UserError
+
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 EMPTY = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
 VALUES = {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "FLOAT", "BINFLOAT", "STRING", "BINSTRING",
@@ -30,14 +32,14 @@ class Call:
 
 
 def loads(content: bytes) -> Any:
-    """The data of a pickle. ValueError if it is broken or needs more than plain data and calls that are not made.
+    """The data of a pickle. UserError if it is broken or needs more than plain data and calls that are not made.
 
     Python 2's byte strings come as str, decoded as latin-1.
     """
     try:
         return _run(content)
     except (IndexError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"pickle: got a broken one ({type(error).__name__}: {error})") from error
+        raise UserError(f"pickle: got a broken one ({type(error).__name__}: {error})") from error
 
 
 def _run(content: bytes) -> Any:
@@ -88,21 +90,21 @@ def _run(content: bytes) -> Any:
             state = stack.pop()
             stack[-1].state = state
         elif name not in ("PROTO", "FRAME", "STOP"):
-            raise ValueError(f"pickle: got opcode {name}, want plain data and arrays")
+            raise UserError(f"pickle: got opcode {name}, want plain data and arrays")
     return stack.pop()
 
 
 def array(call: Any) -> np.ndarray:
-    """The uint8 array that a call stands for. ValueError if it is anything else."""
+    """The uint8 array that a call stands for. UserError if it is anything else."""
     if not isinstance(call, Call) or call.function not in RECONSTRUCT or call.state is None:
-        raise ValueError(f"pickle: got {str(call)[:60]!r}, want a numpy array")
+        raise UserError(f"pickle: got {str(call)[:60]!r}, want a numpy array")
     _, shape, dtype, fortran, content = call.state
     if not isinstance(dtype, Call) or dtype.function != "numpy dtype" or dtype.arguments[0] != "u1":
-        raise ValueError(f"pickle: got an array of {str(dtype)[:60]!r}, want bytes ('u1')")
+        raise UserError(f"pickle: got an array of {str(dtype)[:60]!r}, want bytes ('u1')")
     if isinstance(content, Call) and content.function == "_codecs encode":  # how Python 3 writes bytes in protocol 2
         content = content.arguments[0]
     if isinstance(content, str):
         content = content.encode("latin-1")
     if len(content) != np.prod(shape, dtype=np.int64):
-        raise ValueError(f"pickle: got {len(content)} bytes for an array of shape {shape}")
+        raise UserError(f"pickle: got {len(content)} bytes for an array of shape {shape}")
     return np.frombuffer(content, np.uint8).reshape(shape, order="F" if fortran else "C")

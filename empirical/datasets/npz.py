@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from empirical.datasets.raw import Raw
+from empirical.datasets.raw import RawImages
+from theory.errors import UserError
 
 IMAGES, LABELS = ("x", "images"), ("y", "labels")
 
@@ -27,29 +28,29 @@ class NpzSource:
         for top in (Path(), Path(data_dir or "")):
             if (top / self.path).is_file():
                 return [top / self.path]
-        raise ValueError(f"npz: found no file {self.path}, want one")
+        raise UserError(f"npz: found no file {self.path}, want one")
 
-    def read(self, files: list[Path], split: str, size: int | None) -> Raw:
+    def read(self, files: list[Path], split: str, size: int | None) -> RawImages:
         try:
             with files[0].open("rb") as file, np.load(file, allow_pickle=False) as arrays:
                 return _raw(dict(arrays), split).resized(size)
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-            raise ValueError(f"{files[0]}: {str(error).splitlines()[0]}") from error
+            raise UserError(f"{files[0]}: {str(error).splitlines()[0]}") from error
 
 
-def _raw(arrays: dict[str, np.ndarray], split: str) -> Raw:
+def _raw(arrays: dict[str, np.ndarray], split: str) -> RawImages:
     images, labels = (_first(arrays, [f"{name}_{split}" for name in names] + list(names)) for names in (IMAGES, LABELS))
     if images is None:
-        raise ValueError(f"got arrays {', '.join(arrays)}, want x, images, or x_{split}")
+        raise UserError(f"got arrays {', '.join(arrays)}, want x, images, or x_{split}")
     if split == "test" and f"x_{split}" not in arrays and f"images_{split}" not in arrays and "split" not in arrays:
-        raise ValueError("got no test images, want x_test, or x with split")
+        raise UserError("got no test images, want x_test, or x with split")
     if "split" in arrays:
         kept = arrays["split"] == split
         images, labels = images[kept], None if labels is None else labels[kept]
     if images.ndim == 3:
         images = images[..., None]
     classes = tuple(str(name) for name in arrays["classes"]) if "classes" in arrays else None
-    return Raw(images, None if labels is None else labels.astype(np.int64), classes)
+    return RawImages(images, None if labels is None else labels.astype(np.int64), classes)
 
 
 def _first(arrays: dict[str, np.ndarray], names: list[str]) -> np.ndarray | None:

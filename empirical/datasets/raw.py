@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image
 
+from theory.errors import UserError
+
 
 @dataclass(frozen=True, eq=False)
-class Raw:
+class RawImages:
     """images uint8 (N, H, W, C); labels int64 (N,) or None; classes: what label i is called, or None."""
 
     images: np.ndarray
@@ -19,16 +21,16 @@ class Raw:
     def __post_init__(self):
         images, labels, classes = self.images, self.labels, self.classes
         if images.dtype != np.uint8 or images.ndim != 4 or not images.size or images.shape[-1] not in (1, 3):
-            raise ValueError(f"images: got {images.dtype} {images.shape}, want uint8 (N, H, W, 1 or 3), N > 0")
+            raise UserError(f"images: got {images.dtype} {images.shape}, want uint8 (N, H, W, 1 or 3), N > 0")
         if labels is None:
             return
         if labels.shape != (len(images),):
-            raise ValueError(f"labels: got {labels.shape} for {len(images)} images, want one an image")
+            raise UserError(f"labels: got {labels.shape} for {len(images)} images, want one an image")
         if labels.min() < 0 or classes is not None and labels.max() >= len(classes):
             most = "up" if classes is None else f"to {len(classes) - 1}"
-            raise ValueError(f"labels: got {labels.min()} to {labels.max()}, want 0 {most}")
+            raise UserError(f"labels: got {labels.min()} to {labels.max()}, want 0 {most}")
 
-    def resized(self, size: int | None) -> Raw:
+    def resized(self, size: int | None) -> RawImages:
         """With images of size x size; None leaves them."""
         if size is None or self.images.shape[1:3] == (size, size):
             return self

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+from theory.errors import UserError
+
 CACHE = "patchmosaic"
 TIMEOUT = 30  # seconds that a server may be silent
 
@@ -31,7 +33,7 @@ def find(dataset: str, names: tuple[str, ...], data_dir: str | Path | None, fold
          download: Download | None) -> Path:
     """The first of `names` that lies in data_dir or the cache, at their top or in one of `folders`; else it is fetched.
 
-    ValueError, if there is none and it cannot be fetched: which file to put where.
+    UserError, if there is none and it cannot be fetched: which file to put where.
     """
     tops = [Path(top) for top in (data_dir, cache_folder() / dataset) if top is not None]
     for folder in [top / below for top in tops for below in ("", *folders)]:
@@ -39,12 +41,12 @@ def find(dataset: str, names: tuple[str, ...], data_dir: str | Path | None, fold
             if (folder / name).is_file():
                 return folder / name
     if download is None:
-        raise ValueError(f"{dataset}: found no {names[0]}, want it in --data-dir or in {tops[-1]}")
+        raise UserError(f"{dataset}: found no {names[0]}, want it in --data-dir or in {tops[-1]}")
     return fetch(dataset, names[-1], download)
 
 
 def fetch(dataset: str, name: str, download: Download) -> Path:
-    """Download one file into the cache, checked. ValueError if no mirror gives it."""
+    """Download one file into the cache, checked. UserError if no mirror gives it."""
     import pooch
 
     pooch.get_logger().setLevel("WARNING")
@@ -57,5 +59,5 @@ def fetch(dataset: str, name: str, download: Download) -> Path:
             reasons.append(f"{type(error).__name__} at {url}")
         except ValueError:
             reasons.append(f"not {download.checksum} at {url}")
-    raise ValueError(f"{dataset}: found no {name}, want it in --data-dir or in {folder}; "
+    raise UserError(f"{dataset}: found no {name}, want it in --data-dir or in {folder}; "
                      f"it could not be fetched ({', '.join(reasons)})")

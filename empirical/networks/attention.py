@@ -12,6 +12,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from theory.errors import UserError
+
 
 class IdentityAttention(nn.Module):
     """q = k = z: pixels listen to the pixels they resemble."""
@@ -58,7 +60,7 @@ RULES = {
 def attention_rule(name: str | None, width: int) -> nn.Module | None:
     """The rule of that name for features of `width`; None has none."""
     if name not in RULES:
-        raise ValueError(f"attention: got {name!r}, want None, 'top1', 'identity' or 'learned'")
+        raise UserError(f"attention: got {name!r}, want None, 'top1', 'identity' or 'learned'")
     return RULES[name](width)
 
 
@@ -92,7 +94,7 @@ def _pixels(h: torch.Tensor) -> torch.Tensor:
 def _similarity(query: torch.Tensor, key: torch.Tensor) -> torch.Tensor:
     """<q_x, k_y> / sqrt(d), minus infinity at y = x: (B, P, d) twice -> (B, P, P)."""
     if query.shape[1] < 2:
-        raise ValueError("phi: got an image of one pixel, want at least two: attention has no other pixel to go to")
+        raise UserError("phi: got an image of one pixel, want at least two: attention has no other pixel to go to")
     logits = query @ key.transpose(1, 2) / query.shape[-1] ** 0.5
     own = torch.eye(logits.shape[-1], dtype=torch.bool, device=logits.device)
     return logits.masked_fill(own, -torch.inf)

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import nn
 
+from theory.errors import UserError
+
 
 class TimeEmbedding(nn.Module):
     """t (B,) in [0, 1] -> (B, width): sines and cosines at 16 geometric frequencies, then a two-layer network.
@@ -27,14 +29,14 @@ class TimeEmbedding(nn.Module):
 
 
 def embed(time: TimeEmbedding, label: nn.Embedding | None, t: torch.Tensor, labels: torch.Tensor | None):
-    """The time's embedding plus the label's: (B, width). ValueError if labels are missing, not wanted or unknown."""
+    """The time's embedding plus the label's: (B, width). UserError if labels are missing, not wanted or unknown."""
     if label is None:
         if labels is not None:
-            raise ValueError("labels: got some, want None: this network has no classes")
+            raise UserError("labels: got some, want None: this network has no classes")
         return time(t)
     classes = label.num_embeddings
     if labels is None:
-        raise ValueError(f"labels: got None, want one of {classes} classes for each image")
+        raise UserError(f"labels: got None, want one of {classes} classes for each image")
     if labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(f"labels: got {labels.min()} to {labels.max()}, want classes 0 to {classes - 1}")
+        raise UserError(f"labels: got {labels.min()} to {labels.max()}, want classes 0 to {classes - 1}")
     return time(t) + label(labels)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from theory.errors import UserError
+
 PADDING = ("zeros", "circular")
 
 
 def check_padding(padding: str) -> None:
-    """ValueError unless it is "zeros" (borders are visible) or "circular" (commutes with circular shifts)."""
+    """UserError unless it is "zeros" (borders are visible) or "circular" (commutes with circular shifts)."""
     if padding not in PADDING:
-        raise ValueError(f"padding: got {padding!r}, want one of {', '.join(PADDING)}")
+        raise UserError(f"padding: got {padding!r}, want one of {', '.join(PADDING)}")

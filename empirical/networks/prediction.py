@@ -12,15 +12,16 @@ import math
 
 import torch
 
+from theory.errors import UserError
 from theory.schedules import CosineSchedule
 
 PREDICTIONS = ("eps", "v")
 
 
 def check_prediction(prediction: str) -> None:
-    """ValueError unless it is "eps" or "v"."""
+    """UserError unless it is "eps" or "v"."""
     if prediction not in PREDICTIONS:
-        raise ValueError(f"prediction: got {prediction!r}, want one of {', '.join(PREDICTIONS)}")
+        raise UserError(f"prediction: got {prediction!r}, want one of {', '.join(PREDICTIONS)}")
 
 
 def as_eps(prediction: str, output: torch.Tensor, phi: torch.Tensor, t: torch.Tensor) -> torch.Tensor:

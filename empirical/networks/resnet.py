@@ -10,6 +10,7 @@ from empirical.networks.attention import SelfAttention
 from empirical.networks.conditioning import TimeEmbedding, embed
 from empirical.networks.padding import check_padding
 from empirical.networks.prediction import as_eps, check_prediction
+from theory.errors import UserError
 
 EMBEDDING = 128
 
@@ -35,7 +36,7 @@ class ResNet(nn.Module):
                  padding: str = "zeros", attention: str | None = None, prediction: str = "eps"):
         super().__init__()
         if depth < 2:
-            raise ValueError(f"depth: got {depth}, want at least 2")
+            raise UserError(f"depth: got {depth}, want at least 2")
         check_padding(padding)
         check_prediction(prediction)
         self.config = dict(channels=channels, width=width, depth=depth, classes=classes, padding=padding,
@@ -73,7 +74,7 @@ class ResNet(nn.Module):
 
     @torch.no_grad()
     def attention_map(self, phi: torch.Tensor, t: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """alpha (B, H*W, H*W), pixels in row-major order. ValueError if the network has no attention."""
+        """alpha (B, H*W, H*W), pixels in row-major order. UserError if the network has no attention."""
         if self.attention is None:
-            raise ValueError("attention_map: this network has attention=None, want one built with attention")
+            raise UserError("attention_map: this network has attention=None, want one built with attention")
         return self.attention.attention_map(self.features(phi, t, labels))

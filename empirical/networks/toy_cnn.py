@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from empirical.networks.attention import attention_rule
 from empirical.networks.conditioning import TimeEmbedding, embed
 from empirical.networks.padding import check_padding
+from theory.errors import UserError
 
 
 class ToyCNN(nn.Module):
@@ -38,7 +39,7 @@ class ToyCNN(nn.Module):
                  classes: int = 0, depth: int = 0):
         super().__init__()
         if depth < 0:
-            raise ValueError(f"depth: got {depth}, want at least 0")
+            raise UserError(f"depth: got {depth}, want at least 0")
         check_padding(padding)
         self.config = dict(channels=channels, width=width, attention=attention, padding=padding, classes=classes,
                            depth=depth)
@@ -77,10 +78,10 @@ class ToyCNN(nn.Module):
     def attention_map(self, phi: torch.Tensor, t: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """alpha (B, H*W, H*W): rows, one for each listening pixel, sum to 1; the diagonal is 0.
 
-        ValueError if the network has no attention.
+        UserError if the network has no attention.
         """
         if self.attention is None:
-            raise ValueError("attention_map: this network has attention=None, want one built with attention")
+            raise UserError("attention_map: this network has attention=None, want one built with attention")
         return self.attention(self.features(phi, t, labels))
 
 

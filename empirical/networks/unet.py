@@ -10,6 +10,7 @@ from empirical.networks.attention import SelfAttention
 from empirical.networks.conditioning import TimeEmbedding, embed
 from empirical.networks.padding import check_padding
 from empirical.networks.prediction import as_eps, check_prediction
+from theory.errors import UserError
 
 EMBEDDING = 128
 
@@ -33,7 +34,7 @@ class UNet(nn.Module):
                  padding: str = "zeros", attention: str | None = None, prediction: str = "eps"):
         super().__init__()
         if len(widths) < 1:
-            raise ValueError("widths: got none, want one a scale")
+            raise UserError("widths: got none, want one a scale")
         check_padding(padding)
         check_prediction(prediction)
         self.config = dict(channels=channels, widths=tuple(widths), classes=classes, padding=padding,
@@ -82,7 +83,7 @@ class UNet(nn.Module):
         """The features of every scale, finest first."""
         period = 2 ** len(self.up)
         if phi.shape[-2] % period or phi.shape[-1] % period:
-            raise ValueError(f"phi: got {phi.shape[-2]} x {phi.shape[-1]} pixels, want multiples of {period}")
+            raise UserError(f"phi: got {phi.shape[-2]} x {phi.shape[-1]} pixels, want multiples of {period}")
         features, h = [], phi
         for scale, block in enumerate(self.down):
             h = block(F.max_pool2d(h, 2) if scale else h, embedding)
@@ -91,9 +92,9 @@ class UNet(nn.Module):
 
     @torch.no_grad()
     def attention_map(self, phi: torch.Tensor, t: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
-        """alpha (B, P, P) over the P pixels of the coarsest scale, row-major. ValueError without attention."""
+        """alpha (B, P, P) over the P pixels of the coarsest scale, row-major. UserError without attention."""
         if self.attention is None:
-            raise ValueError("attention_map: this network has attention=None, want one built with attention")
+            raise UserError("attention_map: this network has attention=None, want one built with attention")
         embedding = F.silu(embed(self.time, self.label, t, labels))
         return self.attention.attention_map(self._descend(phi, embedding)[-1])
 

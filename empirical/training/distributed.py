@@ -10,23 +10,25 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from theory.errors import UserError
+
 
 @dataclass(frozen=True)
-class Processes:
+class WorkerGroup:
     """rank: this process, 0 to count - 1; process 0 alone writes files        device: where this one computes."""
 
     rank: int
     count: int
     device: torch.device
 
-    def share(self, batch: int) -> slice:
-        """This process's images of a batch. ValueError unless every process gets as many."""
+    def local_slice(self, batch: int) -> slice:
+        """This process's images of a batch. UserError unless every process gets as many."""
         if batch % self.count:
-            raise ValueError(f"batch: got {batch} for {self.count} processes, want a multiple of {self.count}")
+            raise UserError(f"batch: got {batch} for {self.count} processes, want a multiple of {self.count}")
         part = batch // self.count
         return slice(self.rank * part, (self.rank + 1) * part)
 
-    def join(self, network: nn.Module) -> nn.Module:
+    def wrap(self, network: nn.Module) -> nn.Module:
         """The network with gradients averaged over the processes."""
         if self.count == 1:
             return network
@@ -42,28 +44,28 @@ class Processes:
         """Whether it is set in any process."""
         return self.mean(torch.tensor(float(flag), device=self.device)).item() > 0
 
-    def wait(self) -> None:
+    def barrier(self) -> None:
         """Until all are here."""
         if self.count > 1:
             distributed.barrier()
 
 
-def processes(device: str) -> Processes:
+def worker_group(device: str) -> WorkerGroup:
     """This process among the others of its torchrun. device: "auto" (cuda if there is one), "cpu" or "cuda".
 
     The connection between them is made once and lasts until the process ends.
     """
     if device not in ("auto", "cpu", "cuda"):
-        raise ValueError(f"device: got {device!r}, want auto, cpu or cuda")
+        raise UserError(f"device: got {device!r}, want auto, cpu or cuda")
     if device == "cuda" and not torch.cuda.is_available():
-        raise ValueError("device: got 'cuda', but torch sees no CUDA device; want auto or cpu")
+        raise UserError("device: got 'cuda', but torch sees no CUDA device; want auto or cpu")
     cuda = device != "cpu" and torch.cuda.is_available()
     if not distributed.is_torchelastic_launched():
-        return Processes(0, 1, torch.device("cuda" if cuda else "cpu"))
+        return WorkerGroup(0, 1, torch.device("cuda" if cuda else "cpu"))
     here = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if cuda else torch.device("cpu")
     if cuda:
         torch.cuda.set_device(here)
     if not distributed.is_initialized():
         distributed.init_process_group("nccl" if cuda else "gloo")
         atexit.register(distributed.destroy_process_group)
-    return Processes(distributed.get_rank(), distributed.get_world_size(), here)
+    return WorkerGroup(distributed.get_rank(), distributed.get_world_size(), here)

@@ -8,6 +8,7 @@ import numpy as np
 
 from empirical.datasets import Dataset, load
 from empirical.training.recipe import cosine_rate, stratified
+from theory.errors import UserError
 
 NETWORKS = ("resnet", "unet")
 PREDICTIONS = ("eps", "v")
@@ -64,21 +65,21 @@ class ImageTrainConfig:
     def __post_init__(self):
         for name in ("size", "width", "depth", "steps", "batch"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name}: got {getattr(self, name)}, want at least 1")
+                raise UserError(f"{name}: got {getattr(self, name)}, want at least 1")
         if self.subset is not None and self.subset < 1:
-            raise ValueError(f"subset: got {self.subset}, want at least 1")
+            raise UserError(f"subset: got {self.subset}, want at least 1")
         for name in ("data_seed", "seed"):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name}: got {getattr(self, name)}, want at least 0")
+                raise UserError(f"{name}: got {getattr(self, name)}, want at least 0")
         for name, known in (("network", NETWORKS), ("prediction", PREDICTIONS), ("dtype", DTYPES)):
             if getattr(self, name) not in known:
-                raise ValueError(f"{name}: got {getattr(self, name)!r}, want one of {', '.join(known)}")
+                raise UserError(f"{name}: got {getattr(self, name)!r}, want one of {', '.join(known)}")
         if not self.lr > 0:
-            raise ValueError(f"lr: got {self.lr}, want greater than 0")
+            raise UserError(f"lr: got {self.lr}, want greater than 0")
         if self.decay is not None and not 0 < self.decay <= 1:
-            raise ValueError(f"decay: got {self.decay}, want a factor in (0, 1], or None")
+            raise UserError(f"decay: got {self.decay}, want a factor in (0, 1], or None")
         if not 0 <= self.ema < 1:
-            raise ValueError(f"ema: got {self.ema}, want a decay in [0, 1)")
+            raise UserError(f"ema: got {self.ema}, want a decay in [0, 1)")
 
     @classmethod
     def preset(cls, name: str, *, dataset: str, network: str = "resnet", **overrides) -> ImageTrainConfig:
@@ -88,24 +89,24 @@ class ImageTrainConfig:
         "paper": Kamb & Ganguli's recipe, 300 epochs, for a GPU.
         """
         if name not in PRESETS:
-            raise ValueError(f"preset: got {name!r}, want one of {', '.join(PRESETS)}")
+            raise UserError(f"preset: got {name!r}, want one of {', '.join(PRESETS)}")
         if network not in NETWORKS:
-            raise ValueError(f"network: got {network!r}, want one of {', '.join(NETWORKS)}")
+            raise UserError(f"network: got {network!r}, want one of {', '.join(NETWORKS)}")
         width, depth = SIZES[name, network]
         chosen = PRESETS[name] | dict(width=width, depth=depth, conditional=dataset in CONDITIONAL) | overrides
         if "steps" not in chosen:
             images = chosen.get("subset") or IMAGES.get(dataset)
             if images is None:
-                raise ValueError(f"steps: got none, want them for {dataset!r}, whose size is not known beforehand")
+                raise UserError(f"steps: got none, want them for {dataset!r}, whose size is not known beforehand")
             chosen["steps"] = max(1, EPOCHS * images // chosen["batch"])
         return cls(dataset=dataset, network=network, **chosen)
 
     def load(self, data_dir=None) -> Dataset:
-        """The training set. ValueError if it has no labels and the network is to be conditional."""
+        """The training set. UserError if it has no labels and the network is to be conditional."""
         dataset = load(self.dataset, data_dir=data_dir, split=self.split, subset=self.subset, seed=self.data_seed,
                        size=self.size)
         if self.conditional and dataset.labels is None:
-            raise ValueError(f"conditional: got True, but {self.dataset} has no labels")
+            raise UserError(f"conditional: got True, but {self.dataset} has no labels")
         return dataset
 
     def architecture(self, dataset: Dataset) -> tuple[str, dict]:
@@ -143,5 +144,5 @@ class ImageTrainConfig:
         """The inverse of to_json, also after a trip through a JSON file."""
         unknown = set(record) - {f.name for f in fields(cls)}
         if unknown:
-            raise ValueError(f"config: got unknown entries {', '.join(sorted(unknown))}, want ImageTrainConfig's")
+            raise UserError(f"config: got unknown entries {', '.join(sorted(unknown))}, want ImageTrainConfig's")
         return cls(**record)

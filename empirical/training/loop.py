@@ -20,11 +20,12 @@ from empirical import checkpoint
 from empirical.datasets import Dataset
 from empirical.networks import NETWORKS
 from empirical.networks.prediction import error_scale
-from empirical.training.distributed import Processes, processes
+from empirical.training.distributed import WorkerGroup, worker_group
 from empirical.training.image_config import ImageTrainConfig
 from empirical.training.optimizers import Optimizer
 from empirical.training.sample_grid import final_samples
 from empirical.training.toy_config import TrainConfig
+from theory.errors import UserError
 from theory.schedules import CosineSchedule
 
 SCHEDULE = CosineSchedule()
@@ -56,20 +57,20 @@ def train(config: Config, out, *, data_dir=None, device: str = "auto", checkpoin
     snapshots: steps whose networks are kept on the way, as OUT-STEP
     stop: asked after each step; True writes the state and raises Stopped
     command: recorded in the JSON
-    ValueError: `out` belongs to another config or to other data, or its folder does not exist.
+    UserError: `out` belongs to another config or to other data, or its folder does not exist.
     """
     out = Path(out)
     if not out.parent.is_dir():
-        raise ValueError(f"out: got {out}, want a name in an existing folder")
+        raise UserError(f"out: got {out}, want a name in an existing folder")
     if checkpoint_every < 1:
-        raise ValueError(f"checkpoint_every: got {checkpoint_every}, want at least 1")
+        raise UserError(f"checkpoint_every: got {checkpoint_every}, want at least 1")
     beyond = [step for step in snapshots if not 1 <= step < config.steps]
     if beyond:
-        raise ValueError(f"snapshots: got {beyond[0]}, want steps 1 to {config.steps - 1}")
+        raise UserError(f"snapshots: got {beyond[0]}, want steps 1 to {config.steps - 1}")
     if _finished(out, config):
         return out
     dataset = config.load(data_dir)
-    group = processes(device)
+    group = worker_group(device)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         run = _Run(config, dataset, group, command)
         state_path = out.with_name(out.name + ".resume.safetensors")
@@ -90,34 +91,34 @@ def train(config: Config, out, *, data_dir=None, device: str = "auto", checkpoin
                 if group.rank == 0 and run.step in snapshots:
                     checkpoint.save_network(out.with_name(f"{out.name}-{run.step}"), run.average, run.record())
                 if stopped:
-                    group.wait()
+                    group.barrier()
                     raise Stopped(run.step)
         if group.rank == 0:
             record = run.record() | {"samples": final_samples(run.average, dataset, out)}
             checkpoint.save_network(out, run.average, record)
             state_path.unlink(missing_ok=True)
-        group.wait()
+        group.barrier()
     return out
 
 
 class _Run:
     """Everything that one step changes: weights, their average, the optimiser's moments, the losses, the step count."""
 
-    def __init__(self, config: Config, dataset: Dataset, group: Processes, command: str | None):
+    def __init__(self, config: Config, dataset: Dataset, group: WorkerGroup, command: str | None):
         self.config, self.group, self.command = config, group, command
         self.fingerprint = dataset.fingerprint
         self.images = torch.from_numpy(dataset.images)
         self.labels = None
         self.step, self.losses, self.spent = 0, [], {"seconds": 0.0, "cpu_seconds": 0.0}
         self.clock = _clock()
-        self.share = group.share(config.batch)
+        self.share = group.local_slice(config.batch)
         torch.manual_seed(_torch_seed(config.seed, 0))
         self.architecture, arguments = config.architecture(dataset)
         if arguments.get("classes"):
             self.labels = torch.from_numpy(dataset.labels)
         self.network = NETWORKS[self.architecture](**arguments).to(group.device).train()
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
-        self.together = group.join(self.network)
+        self.together = group.wrap(self.network)
         self.optimizer = Optimizer(config.optimizer, self.network, config.width)
 
     def advance(self) -> None:
@@ -154,7 +155,7 @@ class _Run:
         tensors, record = checkpoint.load_state(path)
         _same_config(record["config"], self.config, path.name)
         if record["data_fingerprint"] != self.fingerprint:
-            raise ValueError(f"out: {path.name} is from a run on other data, want another name or that data")
+            raise UserError(f"out: {path.name} is from a run on other data, want another name or that data")
         self.step, self.spent = record["step"], {name: record[name] for name in self.spent}
         self.losses = tensors["losses"].tolist()
         for (name, weight), (_, average) in zip(self.network.named_parameters(), self.average.named_parameters()):
@@ -210,7 +211,7 @@ def _torch_seed(seed: int, step: int, rank: int = 0) -> int:
 
 
 def _finished(out: Path, config: Config) -> bool:
-    """Whether `out` already holds this run's result. ValueError if it holds another's."""
+    """Whether `out` already holds this run's result. UserError if it holds another's."""
     try:
         _, metadata = checkpoint.load(out.absolute())
     except ValueError:
@@ -223,4 +224,4 @@ def _same_config(record: dict, config: Config, name: str) -> None:
     found = record if record["dataset"] != config.dataset else type(config).from_json(record).to_json()
     changed = [key for key, value in config.to_json().items() if found.get(key) != value]
     if changed:
-        raise ValueError(f"out: {name} is from a run with other {', '.join(changed)}, want another name or that config")
+        raise UserError(f"out: {name} is from a run with other {', '.join(changed)}, want another name or that config")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-MATCHED = 5.0
+MUON_LR_RATIO = 5.0
 """torch gives Muon's updates a root mean square of 0.2 times its learning rate; at 5 times Adam's rate it is Adam's
 rate, as large as Adam's updates are at most."""
 
@@ -40,7 +40,7 @@ class Optimizer:
             weight.grad = self.parameters[key].grad.flatten(1)
         for name, rule in self.rules.items():
             for group in rule.param_groups:
-                group["lr"] = rate if name == "adam" else MATCHED * rate
+                group["lr"] = rate if name == "adam" else MUON_LR_RATIO * rate
             rule.step()
 
     def state(self) -> dict[str, torch.Tensor]:

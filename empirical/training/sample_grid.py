@@ -9,29 +9,29 @@ from PIL import Image
 from torch import nn
 
 from empirical.adapters import NetworkDenoiser
-from empirical.atomic import replacing
+from empirical.atomic import atomic_path
 from empirical.consistency import clean, consistent, novel
 from empirical.datasets import Dataset
 from theory.schedules import CosineSchedule, ddim
 
 SCHEDULE = CosineSchedule()
-JUDGED, JUDGED_STEPS = 512, (20, 150)
-SHEET_ROWS, SHEET_COLUMNS, SHEET_STEPS, ZOOM = 4, 10, 150, 2
+EVAL_SAMPLES, EVAL_STEPS = 512, (20, 150)
+GRID_ROWS, GRID_COLUMNS, GRID_STEPS, GRID_ZOOM = 4, 10, 150, 2
 
 
 def final_samples(network: nn.Module, dataset: Dataset, out: Path) -> list[dict]:
     """A row for each set of samples: counts for a toy network; for images the sheet, OUT.png, that they are on."""
     if dataset.layout is not None:
-        return [judge(network, dataset, steps) for steps in JUDGED_STEPS]
-    return [draw(network, dataset, out.with_name(out.name + ".png"))]
+        return [judge(network, dataset, steps) for steps in EVAL_STEPS]
+    return [sample_grid(network, dataset, out.with_name(out.name + ".png"))]
 
 
 def judge(network: nn.Module, dataset: Dataset, steps: int, n: int | None = None, seed: int = 0) -> dict:
     """How many of n samples of a toy network are consistent, clean, novel, and consistent and novel.
 
-    Sampled by `steps` DDIM steps from noise that is a function of (seed, n) alone; n is JUDGED if not given.
+    Sampled by `steps` DDIM steps from noise that is a function of (seed, n) alone; n is EVAL_SAMPLES if not given.
     """
-    noise = _noise(JUDGED if n is None else n, dataset, seed)
+    noise = _noise(EVAL_SAMPLES if n is None else n, dataset, seed)
     images = ddim(NetworkDenoiser(network, SCHEDULE), noise, SCHEDULE, steps=steps)
     is_consistent, is_novel = consistent(images, dataset.layout), novel(images, dataset.images, dataset.layout)
     counts = {
@@ -43,20 +43,21 @@ def judge(network: nn.Module, dataset: Dataset, steps: int, n: int | None = None
     return {"steps": steps, "n": len(noise), "seed": seed} | {name: int(flag.sum()) for name, flag in counts.items()}
 
 
-def draw(network: nn.Module, dataset: Dataset, path: Path, seed: int = 0) -> dict:
+def sample_grid(network: nn.Module, dataset: Dataset, path: Path, seed: int = 0) -> dict:
     """A sheet of samples as a PNG; with classes, column c shows class c modulo their number."""
-    noise = _noise(SHEET_ROWS * SHEET_COLUMNS, dataset, seed)
+    noise = _noise(GRID_ROWS * GRID_COLUMNS, dataset, seed)
     classes = network.config["classes"]
-    labels = np.arange(len(noise)) % SHEET_COLUMNS % classes if classes else None
-    images = ddim(NetworkDenoiser(network, SCHEDULE), noise, SCHEDULE, steps=SHEET_STEPS, labels=labels)
+    labels = np.arange(len(noise)) % GRID_COLUMNS % classes if classes else None
+    images = ddim(NetworkDenoiser(network, SCHEDULE), noise, SCHEDULE, steps=GRID_STEPS, labels=labels)
     _, channels, height, width = images.shape
-    rows = images.reshape(SHEET_ROWS, SHEET_COLUMNS, channels, height, width).transpose(0, 3, 1, 4, 2)
+    rows = images.reshape(GRID_ROWS, GRID_COLUMNS, channels, height, width).transpose(0, 3, 1, 4, 2)
     sheet = np.rint((rows.clip(-1, 1) + 1) * 127.5).astype(np.uint8)
-    sheet = sheet.reshape(SHEET_ROWS * height, SHEET_COLUMNS * width, channels)
+    sheet = sheet.reshape(GRID_ROWS * height, GRID_COLUMNS * width, channels)
     picture = Image.fromarray(sheet if channels == 3 else sheet[..., 0])
-    with replacing(path) as temporary:
-        picture.resize((picture.width * ZOOM, picture.height * ZOOM), Image.Resampling.NEAREST).save(temporary)
-    return {"steps": SHEET_STEPS, "n": len(noise), "seed": seed, "sheet": path.name}
+    with atomic_path(path) as temporary:
+        size = (picture.width * GRID_ZOOM, picture.height * GRID_ZOOM)
+        picture.resize(size, Image.Resampling.NEAREST).save(temporary)
+    return {"steps": GRID_STEPS, "n": len(noise), "seed": seed, "sheet": path.name}
 
 
 def _noise(n: int, dataset: Dataset, seed: int) -> np.ndarray:

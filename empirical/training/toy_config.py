@@ -13,6 +13,7 @@ import numpy as np
 from empirical.datasets import Dataset, load
 from empirical.toy import ToyLayout
 from empirical.training.recipe import cosine_rate, stratified
+from theory.errors import UserError
 
 OPTIMIZERS = ("adam", "muon")
 
@@ -51,20 +52,20 @@ class TrainConfig:
     def __post_init__(self):
         for name in ("count", "width", "steps", "batch"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ValueError(f"{name}: got {getattr(self, name)}, want at least 1")
+                raise UserError(f"{name}: got {getattr(self, name)}, want at least 1")
         for name in ("data_seed", "seed", "depth"):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name}: got {getattr(self, name)}, want at least 0")
+                raise UserError(f"{name}: got {getattr(self, name)}, want at least 0")
         if self.optimizer not in OPTIMIZERS:
-            raise ValueError(f"optimizer: got {self.optimizer!r}, want one of {', '.join(OPTIMIZERS)}")
+            raise UserError(f"optimizer: got {self.optimizer!r}, want one of {', '.join(OPTIMIZERS)}")
         if not self.lr > 0:
-            raise ValueError(f"lr: got {self.lr}, want greater than 0")
+            raise UserError(f"lr: got {self.lr}, want greater than 0")
         if not (len(self.window) == 2 and 0 <= self.window[0] < self.window[1] <= 1):
-            raise ValueError(f"window: got {self.window}, want two times 0 <= from < to <= 1")
+            raise UserError(f"window: got {self.window}, want two times 0 <= from < to <= 1")
         if not 0 <= self.window_share <= 1:
-            raise ValueError(f"window_share: got {self.window_share}, want a share in [0, 1]")
+            raise UserError(f"window_share: got {self.window_share}, want a share in [0, 1]")
         if not 0 <= self.ema < 1:
-            raise ValueError(f"ema: got {self.ema}, want a decay in [0, 1)")
+            raise UserError(f"ema: got {self.ema}, want a decay in [0, 1)")
 
     def load(self, data_dir=None) -> Dataset:
         """The training set."""
@@ -102,5 +103,5 @@ class TrainConfig:
         """The inverse of to_json, also after a trip through a JSON file."""
         unknown = set(record) - {f.name for f in fields(cls)}
         if unknown:
-            raise ValueError(f"config: got unknown entries {', '.join(sorted(unknown))}, want those of TrainConfig")
+            raise UserError(f"config: got unknown entries {', '.join(sorted(unknown))}, want those of TrainConfig")
         return cls(**record | {"layout": ToyLayout(**record["layout"]), "window": tuple(record["window"])})

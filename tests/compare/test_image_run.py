@@ -28,7 +28,7 @@ OPTIONS = ["--size", "8", "--preset", "tiny", "--training-steps", "4", "--quick"
 @pytest.fixture(scope="module", autouse=True)
 def short_sheets():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("empirical.training.sample_grid.SHEET_STEPS", 1)
+        patch.setattr("empirical.training.sample_grid.GRID_STEPS", 1)
         yield
 
 

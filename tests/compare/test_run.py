@@ -143,8 +143,8 @@ def test_other_configuration_in_the_same_folder(finished, capsys):
 
 
 def test_trains_its_own_networks(tmp_path, monkeypatch):
-    monkeypatch.setattr("empirical.training.sample_grid.JUDGED", 8)
-    monkeypatch.setattr("empirical.training.sample_grid.JUDGED_STEPS", (2,))
+    monkeypatch.setattr("empirical.training.sample_grid.EVAL_SAMPLES", 8)
+    monkeypatch.setattr("empirical.training.sample_grid.EVAL_STEPS", (2,))
     arguments = ["--dataset", "toy", "--quick", "--retrain", "--training-steps", "3", "--variants", "cnn-top1",
                  "--samples", "2", "--steps", "2", "--out", str(tmp_path / "toy")]
     assert main(arguments) == 0

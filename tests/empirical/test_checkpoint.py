@@ -1,5 +1,4 @@
 import json
-import os
 
 import numpy as np
 import pytest
@@ -8,11 +7,11 @@ from scipy.stats import binomtest
 
 from empirical import checkpoint
 from empirical.networks import ResNet, ToyCNN, UNet
-from empirical.toy_networks import CHECKPOINTS, RECIPES, SEEDS, VARIANTS, recipe, shipped
+from empirical.toy_networks import CHECKPOINTS, COLLECTIONS, SEEDS, VARIANTS, shipped, shipped_config
 from empirical.training.sample_grid import judge
 from empirical.training.toy_config import TrainConfig
 
-EVERY = [(collection, name, seed) for collection, names in RECIPES.items() for name in names for seed in SEEDS]
+EVERY = [(collection, name, seed) for collection, names in COLLECTIONS.items() for name in names for seed in SEEDS]
 
 
 def test_what_is_saved_is_loaded(tmp_path):
@@ -41,22 +40,6 @@ def test_networks_for_images_are_loaded_too(tmp_path, architecture, network):
         checkpoint.load(tmp_path / "net")
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
-    path = tmp_path / "file"
-    checkpoint.write_atomically(path, b"old")
-
-    def fail(descriptor):
-        raise OSError("disk full")
-
-    monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="disk full"):
-        checkpoint.write_atomically(path, b"new")
-    assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
-    monkeypatch.undo()
-    checkpoint.write_atomically(path, b"new")
-    assert path.read_bytes() == b"new" and list(tmp_path.iterdir()) == [path]
-
-
 def test_missing_and_mismatched(tmp_path):
     with pytest.raises(ValueError, match="^checkpoint: found no nothing.safetensors and .json, want .*: .*cnn-0,"):
         checkpoint.load("nothing")
@@ -74,7 +57,7 @@ def test_missing_and_mismatched(tmp_path):
 def test_shipped_checkpoints_are_of_the_recipe(collection, name, seed):
     network, metadata = checkpoint.load(f"{collection}/{name}-{seed}")
     assert checkpoint.find(f"{collection}/{name}-{seed}") == shipped(name, seed, collection)
-    config = recipe(name, seed, collection)
+    config = shipped_config(name, seed, collection)
     assert TrainConfig.from_json(metadata["config"]) == config
     assert metadata["data_fingerprint"] == config.load().fingerprint
     assert metadata["step"] == config.steps
@@ -88,7 +71,7 @@ def test_the_default_collection_goes_without_its_name():
     assert checkpoint.find("cnn-learned-1") == shipped("cnn-learned", 1) == checkpoint.find("toy/cnn-learned-1")
 
 
-@pytest.mark.parametrize("collection", RECIPES)
+@pytest.mark.parametrize("collection", COLLECTIONS)
 def test_shipped_checkpoints_are_small(collection):
     files = sorted((CHECKPOINTS / collection).iterdir())
     want = [shipped(name, seed, folder) for folder, name, seed in EVERY if folder == collection]
@@ -97,7 +80,7 @@ def test_shipped_checkpoints_are_small(collection):
 
 
 def test_a_window_of_the_gap_collection_sees_its_own_pair_only():
-    layout = recipe("cnn", collection="toy-gap").layout
+    layout = shipped_config("cnn", collection="toy-gap").layout
     cells = layout.corners.astype(int)
     reach = abs(cells[:, None, :, None] - cells[None, :, None, :]).max(-1)  # (pair, pair, side, side), Chebyshev
     own = np.eye(layout.pairs, dtype=bool)
@@ -109,7 +92,7 @@ def test_shipped_networks_draw_as_their_record_says(collection, name, seed):
     """Fresh samples: the stated share lies in the 99.9 % interval around theirs."""
     network, metadata = checkpoint.load(shipped(name, seed, collection))
     stated = next(row for row in metadata["samples"] if row["steps"] == 20)
-    fresh = judge(network, recipe(name, seed, collection).load(), steps=20, n=256, seed=1)
+    fresh = judge(network, shipped_config(name, seed, collection).load(), steps=20, n=256, seed=1)
     for what in ("consistent", "clean"):
         interval = binomtest(fresh[what], fresh["n"]).proportion_ci(0.999)
         assert interval.low <= stated[what] / stated["n"] <= interval.high, what
@@ -123,7 +106,7 @@ def test_unknown_networks():
     with pytest.raises(ValueError, match="^name: got 'cnn-top1', want one of: cnn, cnn-learned$"):
         shipped("cnn-top1", collection="toy-gap")
     with pytest.raises(ValueError, match="^collection: got 'mnist', want one of: toy, toy-gap$"):
-        recipe("cnn", collection="mnist")
+        shipped_config("cnn", collection="mnist")
 
 
 def test_records_are_json():

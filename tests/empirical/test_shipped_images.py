@@ -9,12 +9,12 @@ import torch
 from empirical import checkpoint
 from empirical.datasets.idx import DEBIAN
 from empirical.networks.prediction import error_scale
-from empirical.toy_networks import CHECKPOINTS, RECIPES
+from empirical.toy_networks import CHECKPOINTS, COLLECTIONS
 from empirical.training.image_config import ImageTrainConfig
 from empirical.training.loop import training_batch
 
 SHIPPED = sorted(f"{path.parent.name}/{path.stem}" for path in CHECKPOINTS.glob("*/*.safetensors")
-                 if path.parent.name not in RECIPES)
+                 if path.parent.name not in COLLECTIONS)
 debian = pytest.mark.skipif(not Path(DEBIAN).is_dir(), reason="Debian's dataset-fashion-mnist is not installed")
 
 

@@ -82,7 +82,7 @@ def test_layouts_place_their_cells():
 
 
 def test_uniform_keys_and_maps():
-    keys, values = ToyLayout().draw(40_000, seed=0)
+    keys, values = ToyLayout().sample(40_000, seed=0)
     for cell in (*keys.T, *values.T):
         np.testing.assert_allclose(np.bincount(cell, minlength=4) / 40_000, 0.25, atol=0.01)
     assert (keys[:, 0] == keys[:, 1]).mean() == pytest.approx(0.25, abs=0.01)
@@ -96,7 +96,7 @@ def test_held_out_maps_are_never_drawn():
     assert not np.array_equal(layout.maps, ToyLayout(held_out_maps=0.25, held_out_seed=6).maps)
     every, allowed = full.enumerate(), layout.enumerate()
     assert novel(every, allowed, full).sum() == len(every) - len(allowed) > 0
-    keys, values = layout.draw(5000, seed=0)
+    keys, values = layout.sample(5000, seed=0)
     four = np.array([sorted(row) == [0, 1, 2, 3] for row in keys.tolist()])  # images that pin the map down
     maps = np.take_along_axis(values[four], keys[four].argsort(axis=1), axis=1)
     assert {tuple(f) for f in maps.tolist()} <= {tuple(f) for f in layout.maps.tolist()}
@@ -105,7 +105,7 @@ def test_held_out_maps_are_never_drawn():
 def test_held_out_keys_are_never_drawn():
     layout = ToyLayout(held_out_keys=0.5)
     assert len(layout.key_patterns) == 128
-    keys, _ = layout.draw(5000, seed=0)
+    keys, _ = layout.sample(5000, seed=0)
     assert {tuple(k) for k in keys.tolist()} == {tuple(k) for k in layout.key_patterns.tolist()}
 
 

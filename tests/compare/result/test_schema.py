@@ -95,8 +95,8 @@ def test_a_kill_leaves_the_old_file(tmp_path):
     """Killed in the middle of a write, the file under its own name is still the one that was there."""
     path = tmp_path / "table.txt"
     path.write_text("old")
-    script = ("import os, signal, sys; from empirical.atomic import replacing\n"
-              "with replacing(sys.argv[1]) as temporary:\n"
+    script = ("import os, signal, sys; from empirical.atomic import atomic_path\n"
+              "with atomic_path(sys.argv[1]) as temporary:\n"
               "    temporary.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)")
     assert subprocess.run([sys.executable, "-c", script, path]).returncode == -9
     assert path.read_text() == "old"

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from empirical.datasets import folder, load
-from empirical.datasets.raw import Raw
+from empirical.datasets.raw import RawImages
 
 
 @pytest.fixture
@@ -60,4 +60,4 @@ def test_a_cache_that_cannot_be_written_is_done_without(pictures, decoded, monke
 
 def test_pixels_run_from_minus_one_to_one():
     images = np.array([0, 255, 51], np.uint8).reshape(3, 1, 1, 1)
-    np.testing.assert_allclose(Raw(images).pixels().ravel(), [-1, 1, -0.6], atol=1e-6)
+    np.testing.assert_allclose(RawImages(images).pixels().ravel(), [-1, 1, -0.6], atol=1e-6)

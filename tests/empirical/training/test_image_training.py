@@ -28,7 +28,7 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(autouse=True)
 def short_samples(monkeypatch, tmp_path):
-    monkeypatch.setattr("empirical.training.sample_grid.SHEET_STEPS", 2)
+    monkeypatch.setattr("empirical.training.sample_grid.GRID_STEPS", 2)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
@@ -190,12 +190,12 @@ import json, sys, torch
 from pathlib import Path
 from empirical import checkpoint
 from empirical.training.image_config import ImageTrainConfig
-from empirical.training.distributed import processes
+from empirical.training.distributed import worker_group
 from empirical.training.loop import Stopped, _Run, train
 
 torch.set_num_threads(1)
 config, out = ImageTrainConfig.from_json(json.loads(sys.argv[1])), Path(sys.argv[2])
-group = processes("cpu")
+group = worker_group("cpu")
 run = _Run(config, config.load(), group, None)
 run.advance()
 gradients = {name: weight.grad for name, weight in run.network.named_parameters()}

@@ -27,8 +27,8 @@ SMALL = TrainConfig(count=64, width=8, steps=12, batch=16, attention="top1", see
 
 @pytest.fixture(autouse=True)
 def few_samples(monkeypatch):
-    monkeypatch.setattr("empirical.training.sample_grid.JUDGED", 8)
-    monkeypatch.setattr("empirical.training.sample_grid.JUDGED_STEPS", (2,))
+    monkeypatch.setattr("empirical.training.sample_grid.EVAL_SAMPLES", 8)
+    monkeypatch.setattr("empirical.training.sample_grid.EVAL_STEPS", (2,))
 
 
 def weights(out):
