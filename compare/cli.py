@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, NoReturn
 
 USER_ERROR = 2
@@ -16,11 +17,17 @@ class Parser(argparse.ArgumentParser):
     """argparse with the module's docstring as help, and errors in one line instead of the usage and a line."""
 
     def __init__(self, module: str, description: str):
-        super().__init__(prog=f"python -m {module}", description=description,
+        super().__init__(prog=called_as(module), description=description,
                          formatter_class=argparse.RawDescriptionHelpFormatter)
 
     def error(self, message: str) -> NoReturn:
         self.exit(USER_ERROR, f"{self.prog}: error: {message} (--help shows the options)\n")
+
+
+def called_as(module: str) -> str:
+    """Return how a user calls a command of ours: `patchmosaic run` through the script, else `python -m compare.run`."""
+    through_script = Path(sys.argv[0]).stem == "patchmosaic"
+    return f"patchmosaic {module.split('.')[-1]}" if through_script else f"python -m {module}"
 
 
 def run(prog: str, work: Callable[[], int]) -> int:

@@ -10,8 +10,8 @@ import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
-PACKAGES = ("numpy", "scipy", "numba", "torch", "xarray", "h5netcdf", "h5py", "matplotlib")
-ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("numpy", "scipy", "numba", "llvmlite", "torch", "xarray", "h5netcdf", "h5py", "matplotlib")
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def provenance(*, command: str, config: dict, seeds: dict, data_fingerprint: str, device: str,
@@ -30,7 +30,7 @@ def provenance(*, command: str, config: dict, seeds: dict, data_fingerprint: str
         "device": device,
         "platform": f"{platform.system()} {platform.machine()}, {os.cpu_count()} logical CPUs",
         "wall_seconds": round(float(wall_seconds), 1),
-        **_checkout(),
+        **checkout(),
     }
 
 
@@ -45,8 +45,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _checkout() -> dict[str, str | int]:
-    """git's commit, only if the checkout's root is ours: an environment inside another repository is not."""
+def checkout() -> dict[str, str | int]:
+    """Return git_commit and git_dirty of our own checkout; nothing where the packages lie inside another repository."""
     root = _git("rev-parse", "--show-toplevel")
     if root is None or Path(root).resolve() != ROOT:
         return {}

@@ -1,8 +1,6 @@
 """The command end to end on the toy result that the project ships."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +8,9 @@ import pytest
 
 from compare.inspect import main
 from compare.result import schema as results
+from tests.compare.commands import quick_help, status
 
 RESULT = str(Path(__file__).parents[2] / "docs" / "results" / "toy" / "result.nc")
-
-
-def status(argv):
-    try:
-        return main(argv)
-    except SystemExit as exit:
-        return exit.code
 
 
 def test_page_and_figure_of_a_sample(tmp_path, capsys):
@@ -60,18 +52,11 @@ def test_along_a_networks_trajectory(tmp_path):
 ])
 def test_user_errors_take_one_line(wrong, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert status(wrong) == 2
+    assert status(main, wrong) == 2
     out, err = capsys.readouterr()
     assert err.startswith("python -m compare.inspect: error: ") and err.count("\n") == 1 and not out
     assert not list(tmp_path.iterdir())
 
 
 def test_help_is_quick():
-    script = ("import sys; from compare.inspect import main\n"
-              "try: main(['--help'])\n"
-              "except SystemExit as exit: assert exit.code == 0\n"
-              "heavy = {'torch', 'numba', 'xarray', 'scipy', 'numpy', 'matplotlib', 'tqdm'} & set(sys.modules)\n"
-              "assert not heavy, heavy")
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "--sample 3" in done.stdout
+    assert "--sample 3" in quick_help("compare.inspect")

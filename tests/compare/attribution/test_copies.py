@@ -51,6 +51,7 @@ def judged(machines, null, x):
     return nearness(x, sources(*machines, x, SIGMA), *null, LEVEL)
 
 
+@pytest.mark.slow
 def test_samples_of_the_ideal_machine_are_copies_of_the_right_image(machines, null, training):
     phi_1 = initial_noise(0, range(100), (1, 12, 12))
     drawn = ddim(machines[0], phi_1, CosineSchedule(), 20)

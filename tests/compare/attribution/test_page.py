@@ -99,6 +99,7 @@ def press(browser, *keys):
     ActionChains(browser).send_keys(*keys).perform()
 
 
+@pytest.mark.slow
 def test_no_console_errors_and_no_requests(opened, address):
     click(opened, "sources", 3, 0)
     assert opened.get_log("browser") == []
@@ -107,6 +108,7 @@ def test_no_console_errors_and_no_requests(opened, address):
     assert {url for url in urls if not url.startswith(("data:", "about:"))} <= {address}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("picture, y, x", [("phi", 0, 0), ("sources", 3, 5), ("generated", 2, 1)])
 def test_a_clicked_pixel_shows_the_patches_that_the_dataset_says(opened, subject, picture, y, x):
     click(opened, picture, y, x)
@@ -118,6 +120,7 @@ def test_a_clicked_pixel_shows_the_patches_that_the_dataset_says(opened, subject
     assert f"{100 * float(here.mass):.3g} %" in opened.find_element("id", "pixel-facts").text
 
 
+@pytest.mark.slow
 def test_pointing_shows_a_pixel_until_the_pointer_leaves(opened, subject):
     from selenium.webdriver import ActionChains
 
@@ -127,6 +130,7 @@ def test_pointing_shows_a_pixel_until_the_pointer_leaves(opened, subject):
     check_rows(opened, subject, 0, 1, 2)
 
 
+@pytest.mark.slow
 def test_keys_move_the_pixel_and_the_step(opened, subject):
     from selenium.webdriver import Keys
 
@@ -136,6 +140,7 @@ def test_keys_move_the_pixel_and_the_step(opened, subject):
     check_rows(opened, subject, 0, 0, W - 1)
 
 
+@pytest.mark.slow
 def test_the_slider_changes_the_step(opened, subject):
     from selenium.webdriver import Keys
 
@@ -149,12 +154,14 @@ def test_the_slider_changes_the_step(opened, subject):
     check_rows(opened, subject, STEPS - 2, 1, 2)
 
 
+@pytest.mark.slow
 def test_the_hash_is_the_state(opened, subject, address):
     opened.get(address + "#y=3&x=4&step=2")
     wait(lambda: "row 3" in opened.find_element("id", "pixel-title").text)
     check_rows(opened, subject, 2, 3, 4)
 
 
+@pytest.mark.slow
 def test_pictures_have_the_datasets_colours(opened, subject):
     """The middle of each pixel of each canvas, but for those near the outline of the chosen one."""
     colours = opened.execute_script("""
@@ -175,6 +182,7 @@ def test_pictures_have_the_datasets_colours(opened, subject):
     assert_allclose(figure.sources(subject, 0) * 255, shown, atol=4)  # print and page agree
 
 
+@pytest.mark.slow
 def test_attention_and_contributors(opened, subject):
     found = subject.found.sel(step=0, y=1, x=2)
     shown = opened.execute_script("return attentionAt(0, 1, 2)")
@@ -187,6 +195,7 @@ def test_attention_and_contributors(opened, subject):
     assert set(changes[4:]) == {""}
 
 
+@pytest.mark.slow
 def test_download_holds_the_shown_numbers(opened, subject, tmp_path):
     opened.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
     opened.find_element("id", "download").click()
@@ -200,6 +209,7 @@ def test_download_holds_the_shown_numbers(opened, subject, tmp_path):
     assert held["network"] == "cnn/seed0/20" and held["notes"] == ["made <here> & now"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", [390, 1280])
 def test_nothing_is_wider_than_the_window(opened, width):
     opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
@@ -241,5 +251,6 @@ def test_subject_refuses_what_does_not_fit(subject):
         Subject(**{**fields, "network": None})
 
 
+@pytest.mark.slow
 def test_figure_for_print(subject, tmp_path):
     assert figure.save(tmp_path / "sample.png", subject).read_bytes().startswith(b"\x89PNG")

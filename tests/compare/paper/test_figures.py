@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -21,6 +19,7 @@ from compare.report import grid
 from compare.result import schema as results
 from compare.result.summary import most_steps
 from empirical import consistency
+from tests.compare.commands import quick_help, status
 from tests.compare.paper.conftest import SAMPLES, SIDE
 
 REAL = ["kg1", "kg4", "kg5", "kg6", "kg7", "kg10-12", "kg23-24"]
@@ -39,6 +38,7 @@ def data(source):
     return of
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
 def test_every_figure_is_drawn_from_its_dataset_alone(name, data, tmp_path):
     figure, dataset = FIGURES[name], data(name)
@@ -50,12 +50,14 @@ def test_every_figure_is_drawn_from_its_dataset_alone(name, data, tmp_path):
     assert files[1].read_bytes().startswith(b"%PDF") and files[2].read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_the_same_numbers_give_the_same_files(data, tmp_path):
     figure = FIGURES["fktb4"]._replace(data=lambda source: data("fktb4"))
     before = [file.read_bytes() for file in figure.save(Source(tmp_path), tmp_path)[1:]]
     assert [file.read_bytes() for file in figure.save(Source(tmp_path), tmp_path)[1:]] == before
 
 
+@pytest.mark.slow
 def test_pairs_are_the_results_own(data, source):
     rows, result = data("kg5"), source.results["fashion-resnet"]
     assert rows.row.values.tolist() == ["fashion-resnet: ELS", "resnet", "fashion-unet: ELS", "unet"]
@@ -67,17 +69,20 @@ def test_pairs_are_the_results_own(data, source):
     assert np.isnan(data("kg1").value).all()
 
 
+@pytest.mark.slow
 def test_attention_networks_stand_beside_their_twins(data):
     for name in ("kg6", "kg23-24"):
         assert data(name).row.values.tolist() == ["fashion-unet: ELS", "unet-identity", "unet, no attention"]
 
 
+@pytest.mark.slow
 def test_architectures_have_local_and_equivariant_machines(data):
     rows = data("kg7")
     assert rows.row.values.tolist() == ["fashion-resnet: resnet", "LS", "ELS", "fashion-unet: unet", "LS", "ELS"]
     assert (rows.value[2] > rows.value[1]).all() and np.isnan(rows.value[0]).all()
 
 
+@pytest.mark.slow
 def test_scatter_holds_r_of_both_machines(data, source):
     found, result = data("kg10-12"), source.results["fashion-unet"]
     r = result.pearson_r.sel(network="unet/seed0/150")
@@ -97,6 +102,7 @@ def test_sensitivity_is_the_jacobian():
     assert found.sum() == pytest.approx(found[2:5, 2:5].sum())
 
 
+@pytest.mark.slow
 def test_locality_has_maps_and_both_curves(data):
     found = data("kg4")
     assert found.network.values.tolist() == ["resnet-0"]
@@ -106,6 +112,7 @@ def test_locality_has_maps_and_both_curves(data):
     assert found.patch_size.sel(curve="KG: fashion-mnist, resnet").values[[0, -1]].tolist() == [3, 17]
 
 
+@pytest.mark.slow
 def test_black_and_white_mosaics_follow_the_majority(data):
     image = -np.ones((1, 1, 6, 6))
     image[0, 0, 2:4, 1:5] = 1.0  # a 2 x 4 bar: with k = 3 its four corners have 4 of 9 neighbours
@@ -115,6 +122,7 @@ def test_black_and_white_mosaics_follow_the_majority(data):
     assert (found.value > 0.9).all() and (np.abs(found.image) > 0.9).mean() > 0.9
 
 
+@pytest.mark.slow
 def test_ideal_samples_have_one_source_and_mosaics_several(data):
     found = data("kg2").isel(step=-1)
     count = [len(np.unique(found.image.isel(machine=i))) for i in range(3)]
@@ -123,6 +131,7 @@ def test_ideal_samples_have_one_source_and_mosaics_several(data):
     assert (local.source_y == local.y).all() and not (found.isel(machine=2).source_y == found.y).all()
 
 
+@pytest.mark.slow
 def test_toy_figures_show_the_toy_set(data, source):
     training = source.toy_set
     assert_allclose(data("fktb1").image[0], training.images[:8])
@@ -132,6 +141,7 @@ def test_toy_figures_show_the_toy_set(data, source):
     assert_array_equal(samples.marked[3], consistency.consistent(samples.image.values[3], training.layout))
 
 
+@pytest.mark.slow
 def test_consistency_table_is_the_results(data, source):
     found, result = data("fktb-table"), source.toy
     of_learned = result.consistent.sel(source=[f"cnn-learned/seed{s}/150" for s in range(3)])
@@ -141,6 +151,7 @@ def test_consistency_table_is_the_results(data, source):
     assert found.published.sel(variant="cnn-learned") == 0.6403 and found.attrs["network_steps"] == 150
 
 
+@pytest.mark.slow
 def test_strength_zero_is_els(data, source):
     found, result = data("lambda"), source.toy
     els = result.sel(machine="els k=3", network="cnn/seed0/150", source="els k=3").isel(sample=slice(8))
@@ -149,6 +160,7 @@ def test_strength_zero_is_els(data, source):
     assert found.attrs["network_steps"] == most_steps(result)
 
 
+@pytest.mark.slow
 def test_entropy_falls_from_ln_n_and_the_ideal_score_has_one_source(data):
     found = data("entropy")
     assert_allclose(found.entropy[:, -1], np.log(found.attrs["training_images"]), atol=0.5)
@@ -157,6 +169,7 @@ def test_entropy_falls_from_ln_n_and_the_ideal_score_has_one_source(data):
     assert (found.distinct[1:, 0] > 1).all()
 
 
+@pytest.mark.slow
 def test_attention_maps_are_means_of_attention(data):
     found = data("attention-maps").attention
     assert_allclose(found.sum("attended"), 1.0, atol=1e-5)
@@ -165,6 +178,7 @@ def test_attention_maps_are_means_of_attention(data):
     assert_allclose(top, np.round(top), atol=1e-5)  # of 8 images, each attends to one pixel
 
 
+@pytest.mark.slow
 def test_context_names_a_pixel_whose_entropy_falls(data):
     found = data("fktb3")
     y, x = found.attrs["pixel_y"], found.attrs["pixel_x"]
@@ -172,6 +186,7 @@ def test_context_names_a_pixel_whose_entropy_falls(data):
     assert found.entropy.sel(machine="attention") < found.entropy.sel(machine="ELS") - 0.5
 
 
+@pytest.mark.slow
 def test_toy_mosaic_is_put_together_from_its_sources(data):
     found = data("fktb2")
     for y in range(found.sizes["y"]):
@@ -188,13 +203,7 @@ def test_grid_lays_rows_out():
     assert np.isnan(found.value.values[0]).all() and not found.marked.any()
 
 
-def status(argv):
-    try:
-        return main(argv)
-    except SystemExit as exit:
-        return exit.code
-
-
+@pytest.mark.slow
 def test_command_writes_one_and_leaves_out_what_it_cannot(source, tmp_path, capsys, monkeypatch):
     assert main(["fktb-table", "fktb4", "--results", str(source.results_folder), "--out", str(tmp_path / "one")]) == 0
     assert len(list((tmp_path / "one").iterdir())) == 6
@@ -213,7 +222,7 @@ def test_command_writes_one_and_leaves_out_what_it_cannot(source, tmp_path, caps
 
 @pytest.mark.parametrize("wrong", [[], ["kg99"], ["kg5", "all"], ["kg5"], ["kg4", "--networks", "docs"]])
 def test_user_errors_take_one_line(wrong, tmp_path, capsys):
-    assert status([*wrong, "--results", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
+    assert status(main, [*wrong, "--results", str(tmp_path), "--out", str(tmp_path / "out")]) == 2
     out, err = capsys.readouterr()
     assert err.startswith("python -m compare.figures: error: ") and err.count("\n") == 1 and not out
 
@@ -221,14 +230,7 @@ def test_user_errors_take_one_line(wrong, tmp_path, capsys):
 def test_list_and_help(capsys):
     assert main(["--list"]) == 0
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(FIGURES)
-    script = ("import sys; from compare.figures import main\n"
-              "try: main(['--help'])\n"
-              "except SystemExit as exit: assert exit.code == 0\n"
-              "heavy = {'torch', 'numba', 'xarray', 'scipy', 'numpy', 'matplotlib', 'tqdm'} & set(sys.modules)\n"
-              "assert not heavy, heavy")
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "--quick" in done.stdout
+    assert "--quick" in quick_help("compare.figures")
 
 
 def test_networks_of_the_toy_set_are_not_image_networks(source):

@@ -209,6 +209,7 @@ for stop in (3, 10**6):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one(tmp_path, data, monkeypatch):
     """Gradients, losses and weights of torchrun's two gloo processes, stopped by one of them and resumed."""
     script = tmp_path / "two.py"

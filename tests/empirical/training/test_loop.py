@@ -281,6 +281,7 @@ def test_unknown_arguments_are_status_2(capsys, arguments):
     capsys.readouterr()
 
 
+@pytest.mark.slow
 def test_sigterm_leaves_a_state_that_resumes(tmp_path, capsys):
     arguments = ["--attention", "top1", "--device", "cpu", "--threads", "1", *TINY, "--steps", "100"]
     process = subprocess.Popen(

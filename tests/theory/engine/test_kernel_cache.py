@@ -37,6 +37,7 @@ np.savez(f"{folder}/out.npz", **out)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", [("denoise", "evidence"), ("evidence", "denoise")])
 def test_code_from_different_processes_works_together(tmp_path, order):
     """numba keeps what a kernel calls beside it, by its name and a number that each process counts for itself."""
