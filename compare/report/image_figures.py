@@ -37,7 +37,7 @@ def draw(dataset: xr.Dataset, folder: Path) -> list[Path]:
         "scales.png": (_scales, *_side_by_side(variants)),
         "path.png": (_path, *_side_by_side(variants)),
     }
-    if "training_step" in dataset.dims:
+    if "snapshot_step" in dataset.dims:
         figures["training.png"] = (_training, 3.4, 2.6)
     return [save_figure(folder / name, partial(content, dataset=dataset), (width, height))
             for name, (content, width, height) in figures.items()]
@@ -153,7 +153,7 @@ def _training(figure: Figure, dataset: xr.Dataset) -> None:
     """Median r against the training steps of the first network."""
     variant = summary.variants_of(dataset)[0]
     axes = figure.subplots()
-    steps = dataset.training_step.values
+    steps = dataset.snapshot_step.values
     for i, machine in enumerate((els_fitted(variant), "ideal", "wiener", local_fitted(variant))):
         found = image_summary.training_agreement(dataset, machine)
         low, high = [f.low for f in found], [f.high for f in found]

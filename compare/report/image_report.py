@@ -26,7 +26,7 @@ def report(dataset: xr.Dataset) -> str:
         if "attention_variant" in dataset and variant in dataset.attention_variant:
             sections.append(_attention(dataset, variant))
     sections.append(_scales(dataset, config))
-    if "training_step" in dataset.dims:
+    if "snapshot_step" in dataset.dims:
         sections.append(_training(dataset))
     sections.append(_novelty(dataset))
     return "\n\n".join(sections) + "\n"
@@ -127,7 +127,7 @@ def _scales(dataset: xr.Dataset, config: dict) -> str:
 
 
 def _training(dataset: xr.Dataset) -> str:
-    steps = dataset.training_step.values.tolist()
+    steps = dataset.snapshot_step.values.tolist()
     variant = summary.variants_of(dataset)[0]
     rows = [[machine, *(shown(interval) for interval in image_summary.training_agreement(dataset, machine))]
             for machine in machines_for(variant, dataset.machine.values.tolist())]

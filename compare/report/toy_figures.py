@@ -10,7 +10,6 @@ import numpy as np
 import xarray as xr
 from matplotlib.figure import Figure
 
-from compare.measure.agreement import agreement
 from compare.report.plots import mosaic, save_figure
 from compare.result import summary, toy_summary
 from compare.result.names import els_fitted
@@ -115,9 +114,9 @@ def _r2(figure: Figure, dataset: xr.Dataset) -> None:
                                       ("attention, fitted", attention_fitted(variant), 1.2), (stated, stated, 1.2)):
             _survival(axes, dataset.r2.sel(machine=machine, network=networks).values, label=label, linewidth=width)
         if len(networks) > 1:
-            first, second = (dataset.generated.sel(network=names).values for names in (networks[:-1], networks[1:]))
-            _survival(axes, agreement(first, second).r2, label="ceiling: another training seed", color="black",
-                      linestyle="--")
+            first, second = (xr.DataArray(names, dims="pair") for names in (networks[:-1], networks[1:]))
+            _survival(axes, dataset.network_r2.sel(network=first, other_network=second).values,
+                      label="ceiling: another training seed", color="black", linestyle="--")
         axes.set_title(f"{variant}, {steps} steps")
     for axes in panels.flat[len(variants) :]:
         axes.set_axis_off()

@@ -32,5 +32,5 @@ def path_agreement(dataset: xr.Dataset, machine: str, variant: str) -> np.ndarra
 
 def training_agreement(dataset: xr.Dataset, machine: str) -> list[Interval]:
     """Median Pearson r with the first network after each number of training steps."""
-    values = dataset.training_pearson_r.sel(machine=machine).transpose("training_step", "sample").values
+    values = dataset.snapshot_pearson_r.sel(machine=machine).transpose("snapshot_step", "sample").values
     return [bootstrap(dataset, row, np.nanmedian) for row in values]

@@ -6,6 +6,7 @@ number can be made again from them. A study adds what it judges of a sample, ove
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +14,14 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-from compare.measure.agreement import agreement
+from compare.measure.agreement import Agreement, agreement
+from compare.result.identity import (
+    MACHINE_COORDINATES,
+    NETWORK_COORDINATES,
+    MachineIdentity,
+    NetworkIdentity,
+    coordinates,
+)
 from empirical.atomic import atomic_path
 
 IMAGE = ("channel", "y", "x")
@@ -26,15 +34,17 @@ VARIABLES = {
     "r2": (("machine", "network", "sample"), "square of the Pearson correlation"),
     "R2": (("machine", "network", "sample"), "coefficient of determination, 1 - SSE / SST of the generated image; "
            "NaN if that is constant"),
+    "network_pearson_r": (("network", "other_network", "sample"), "Pearson correlation of what two networks of one "
+                          "variant generate from one noise; NaN for networks of two variants"),
+    "network_r2": (("network", "other_network", "sample"), "square of that correlation"),
+    "network_R2": (("network", "other_network", "sample"), "coefficient of determination of the other's image"),
     "patch_size": (("machine", "step"), "window side k; 0: the whole image"),
     "strength": (("machine", "step"), "attention strength lambda; 0: pixels share no evidence"),
 }
 COORDINATES = {
     "machine": (("machine",), "closed-form score machine", "1"),
     "network": (("network",), "trained network as variant/training seed/sampling steps", "1"),
-    "variant": (("network",), "architecture of the network", "1"),
-    "training_seed": (("network",), "seed of the network's training", "1"),
-    "network_steps": (("network",), "DDIM steps of the network", "1"),
+    "other_network": (("other_network",), "network that another is held against", "1"),
     "source": (("source",), "machine or network", "1"),
     "kind": (("source",), "machine or network", "1"),
     "sample": (("sample",), "index of the sample; with the seed it decides the noise", "1"),
@@ -52,23 +62,17 @@ CHANNELS = {1: ["gray"], 3: ["red", "green", "blue"]}
 class Prediction(NamedTuple):
     """What one machine drew: images (S, C, H, W); patch_sizes and strengths, one entry a step (0 = least noise)."""
 
-    machine: str
+    identity: MachineIdentity
     images: np.ndarray
     patch_sizes: Sequence[int]
     strengths: Sequence[float]
 
 
 class Generation(NamedTuple):
-    """What one trained network drew in `steps` DDIM steps: images (S, C, H, W)."""
+    """What one trained network drew: images (S, C, H, W)."""
 
-    variant: str
-    training_seed: int
-    steps: int
+    identity: NetworkIdentity
     images: np.ndarray
-
-    @property
-    def network(self) -> str:
-        return f"{self.variant}/seed{self.training_seed}/{self.steps}"
 
 
 def build(noise: np.ndarray, predictions: Sequence[Prediction], generations: Sequence[Generation],
@@ -85,18 +89,16 @@ def build(noise: np.ndarray, predictions: Sequence[Prediction], generations: Seq
     verdicts = [judge(images) for images in (*predicted, *generated)]
     values = {
         "noise": np.asarray(noise, dtype=np.float32), "predicted": predicted, "generated": generated,
-        **metrics._asdict(),
+        **metrics._asdict(), **_between_networks(generations, generated),
         "patch_size": np.array([p.patch_sizes for p in predictions], dtype=np.int32),
         "strength": np.array([p.strengths for p in predictions], dtype=np.float64),
     }
-    machines, networks = [p.machine for p in predictions], [g.network for g in generations]
+    machines, networks = ([drawn.identity.label for drawn in which] for which in (predictions, generations))
     steps = values["patch_size"].shape[1]
     _, C, H, W = values["noise"].shape
     labels = {
-        "machine": machines, "network": networks, "source": machines + networks,
+        "machine": machines, "network": networks, "other_network": networks, "source": machines + networks,
         "kind": ["machine"] * len(machines) + ["network"] * len(networks),
-        "variant": [g.variant for g in generations], "training_seed": [g.training_seed for g in generations],
-        "network_steps": [g.steps for g in generations],
         "sample": np.arange(len(noise)), "step": np.arange(steps), "t": np.arange(1, steps + 1) / steps,
         "channel": CHANNELS.get(C, [str(c) for c in range(C)]), "y": np.arange(H), "x": np.arange(W),
     }
@@ -105,11 +107,45 @@ def build(noise: np.ndarray, predictions: Sequence[Prediction], generations: Seq
         | {name: described(("source", "sample"), np.stack([verdict[name] for verdict in verdicts]), long_name)
            for name, long_name in judged.items()},
         {name: described(dims, labels[name], long_name, units)
-         for name, (dims, long_name, units) in COORDINATES.items()},
+         for name, (dims, long_name, units) in COORDINATES.items()}
+        | coordinates([p.identity for p in predictions], "machine")
+        | coordinates([g.identity for g in generations], "network"),
         dict(attrs),
     )
     validate(dataset)
     return dataset
+
+
+def _between_networks(generations: Sequence[Generation], generated: np.ndarray) -> dict[str, np.ndarray]:
+    """Agreement of networks of one variant with each other, each (networks, networks, S)."""
+    shape = len(generated), *generated.shape[:2]
+    found = {f"network_{metric}": np.full(shape, np.nan) for metric in Agreement._fields}
+    variants = np.array([generation.identity.variant for generation in generations])
+    for n, variant in enumerate(variants):
+        same = np.flatnonzero(variants == variant)
+        for metric, values in agreement(generated[n], generated[same])._asdict().items():
+            found[f"network_{metric}"][n, same] = values
+    return found
+
+
+def thin(dataset: xr.Dataset, images: int = 16) -> xr.Dataset:
+    """Return the result for shipping: images of the first samples only, and numbers to three digits.
+
+    Noise and images of later samples become NaN, and so does the agreement of a machine with variants that it is
+    neither fitted to nor attends as; `images_kept` says how many samples have images. Every rate and interval over
+    all samples stays within rounding.
+    """
+    thinned, kept = dataset.copy(), dataset.sample < dataset.sample[:images].max() + 1
+    for name in ("noise", "predicted", "generated"):
+        thinned[name] = dataset[name].where(kept).astype(np.float32)
+    of = dataset.fitted_to.where(dataset.fitted_to != "", dataset.map_of)
+    for name in ("pearson_r", "r2", "R2"):
+        thinned[name] = dataset[name].where((of == "") | (of == dataset.variant))
+    for name, variable in thinned.data_vars.items():
+        if variable.dtype.kind == "f" and name not in ("noise", "predicted", "generated", "strength"):
+            thinned[name] = variable.copy(data=round_mantissa(variable.values, 12))
+        thinned[name].attrs = dataset[name].attrs
+    return thinned.assign_attrs(images_kept=images)
 
 
 def described(dims, values, long_name: str, units: str = "1") -> tuple:
@@ -117,14 +153,17 @@ def described(dims, values, long_name: str, units: str = "1") -> tuple:
     return dims, values, {"long_name": long_name, "units": units}
 
 
-def half(images: np.ndarray) -> np.ndarray:
-    """float32 rounded to half precision's 11 significant bits: such images pack to two bytes a value.
+def round_mantissa(values: np.ndarray, bits: int = 10) -> np.ndarray:
+    """Return float32 rounded to so many bits of the mantissa, the last ones 0, so that it packs well.
 
-    The exponent keeps float32's range: a network that runs away stays finite.
+    10 bits are half precision's; the exponent keeps float32's range: a network that runs away stays finite.
     """
-    bits = np.asarray(images, dtype=np.float32).view(np.uint32)
-    even = (bits >> np.uint32(13)) & np.uint32(1)
-    return ((bits + np.uint32(0x0FFF) + even) & np.uint32(0xFFFFE000)).view(np.float32)
+    drop = np.uint32(23 - bits)
+    raw = np.asarray(values, dtype=np.float32).view(np.uint32)
+    even = (raw >> drop) & np.uint32(1)
+    half = (np.uint32(1) << (drop - np.uint32(1))) - np.uint32(1)
+    rounded = ((raw + half + even) >> drop << drop).view(np.float32)
+    return np.where(np.isnan(values), np.float32(np.nan), rounded)
 
 
 def validate(dataset: xr.Dataset) -> None:
@@ -134,9 +173,13 @@ def validate(dataset: xr.Dataset) -> None:
             raise ValueError(f"result: got no variable {name}, want {', '.join(VARIABLES)}")
         if dataset[name].dims != dims:
             raise ValueError(f"result: got {name} over {dataset[name].dims}, want {dims}")
-    for name, (dims, *_) in COORDINATES.items():
-        if name not in dataset.coords or dataset[name].dims != dims:
-            raise ValueError(f"result: got no coordinate {name} over {dims[0]}, want {', '.join(COORDINATES)}")
+    identities = dict.fromkeys(MACHINE_COORDINATES, "machine") | dict.fromkeys(NETWORK_COORDINATES, "network")
+    for name, dim in ({name: dims[0] for name, (dims, *_) in COORDINATES.items()} | identities).items():
+
+        if name not in dataset.coords or dataset[name].dims != (dim,):
+            made = json.loads(dataset.attrs.get("versions_json", "{}")).get("patchmosaic", "an unknown version")
+            raise ValueError(f"result: got no coordinate {name} over {dim}, as of patchmosaic {made}, want a result of "
+                             "this version: run its command again")
     for name in ("machine", "network", "source"):
         labels = dataset[name].values.tolist()
         if len(set(labels)) < len(labels):

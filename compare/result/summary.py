@@ -13,7 +13,6 @@ from itertools import combinations
 import numpy as np
 import xarray as xr
 
-from compare.measure.agreement import agreement
 from compare.measure.intervals import Interval, bootstrap_interval
 
 
@@ -77,5 +76,11 @@ def _samples(dataset: xr.Dataset, metric: str, machine: str | Sequence[str], var
 
 
 def _network_agreement(dataset: xr.Dataset, metric: str, pairs: list[tuple[str, str]]) -> Interval:
-    first, second = (dataset.generated.sel(network=list(names)).values for names in zip(*pairs))  # (pairs, S, C, H, W)
-    return bootstrap(dataset, getattr(agreement(first, second), metric).T, np.nanmedian)
+    return bootstrap(dataset, _between(dataset, metric, pairs), np.nanmedian)
+
+
+def _between(dataset: xr.Dataset, metric: str, pairs: list[tuple[str, str]]) -> np.ndarray:
+    """(samples, pairs)"""
+    first, second = (xr.DataArray(list(names), dims="pair") for names in zip(*pairs))
+    chosen = dataset[f"network_{metric}"].sel(network=first, other_network=second)
+    return chosen.transpose("sample", "pair").values

@@ -11,12 +11,13 @@ import xarray as xr
 from compare.measure.denoising_loss import noise_error, noised
 from compare.measure.pointwise import MEASURES, alike
 from compare.measure.residual import Products, products
+from compare.result.identity import MachineIdentity, NetworkIdentity
 from compare.result.names import IDEAL, derived, els_fitted, fitted
 from compare.result.provenance import provenance
 from compare.result.schema import Generation, build, described
 from compare.study.attention_config import AttentionConfig
 from compare.study.calibration import Trajectory, trajectory
-from compare.study.candidates import Machines, applied, as_derived, machines, run_as_derived
+from compare.study.candidates import Machines, applied, as_derived, identity_of, machines, run_as_derived
 from compare.study.cases import SCHEDULE, Case, Member
 from compare.study.folder import RunFolder
 from compare.study.machines import StudyMachine
@@ -230,21 +231,24 @@ def _alike_on_path(config: AttentionConfig, folder: RunFolder, networks: Case, f
 
 def _generation(folder: RunFolder, noise: np.ndarray, member: Member, steps: int) -> Generation:
     images = drawn_together(folder, f"generated {member.name} {steps}", member.denoiser, noise, SCHEDULE, steps)
-    return Generation(member.variant, member.training_seed, steps, images)
+    return Generation(NetworkIdentity(member.variant, member.training_seed, steps), images)
 
 
 def _fitted(config: AttentionConfig, networks: Case, forms: Machines, fits) -> list[StudyMachine]:
-    found = [StudyMachine(IDEAL, forms.ideal)]
+    found = [StudyMachine(MachineIdentity("ideal"), forms.ideal)]
     found += run_as_derived(forms.derived(), config.steps)
     for member in networks.members:
         found += run_as_derived(forms.derived(member), config.steps, member)
     for variant in networks.variants:
         tunings = fits[variant]
-        found.append(StudyMachine(els_fitted(variant), forms.local, next(iter(tunings.values())).local_patch_size))
+        els = MachineIdentity("equivariant_local", "", "fitted", variant, window_rule="cosine")
+        found.append(StudyMachine(els, forms.local, next(iter(tunings.values())).local_patch_size))
         named = {(name, m.training_seed): machine for m in networks.of(variant)
                  for name, machine in forms.attending_as(m).items()}
         named |= {(name, None): machine for name, machine in forms.shared.items()}
-        found += [StudyMachine(fitted(name, variant, seed), machine, tunings[name].patch_size, tunings[name].strength)
+        found += [StudyMachine(identity_of(name, setting="fitted", fitted_to=variant, window_rule="cosine",
+                                           **({} if seed is None else {"map_of": variant, "map_of_seed": seed})),
+                               machine, tunings[name].patch_size, tunings[name].strength)
                   for (name, seed), machine in named.items()]
     return found
 

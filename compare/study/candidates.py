@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compare.result.names import derived
+from compare.result.identity import NETWORK_MAP, MachineIdentity
 from compare.study.attention_config import BY_OWN_MAP, CLOSED_FORMS
 from compare.study.cases import Case, Member
 from compare.study.machines import StudyMachine
@@ -98,9 +98,19 @@ def as_derived(asked: dict[str, object], x: np.ndarray, sigma: float) -> dict[st
 
 def run_as_derived(asked: dict[str, object], steps: int, member: Member | None = None) -> list[StudyMachine]:
     """The same to the end: each with those settings at every step; member: the network as which they attend, if any."""
-    of = () if member is None else (member.variant, member.training_seed)
-    return [StudyMachine(derived(name, *of), machine, np.full(steps, RECEPTIVE_FIELD), np.full(steps, DERIVED[name]))
+    whose = {} if member is None else {"map_of": member.variant, "map_of_seed": member.training_seed}
+    return [StudyMachine(identity_of(name, setting="derived", **whose), machine,
+                         np.full(steps, RECEPTIVE_FIELD), np.full(steps, DERIVED[name]))
             for name, machine in asked.items()]
+
+
+def identity_of(form: str, **settings) -> MachineIdentity:
+    """The closed form by its name in CLOSED_FORMS, with its settings."""
+    kind, attention = {"own map": ("evidence_sharing", NETWORK_MAP), "own pair": ("joint_matching", NETWORK_MAP),
+                       "pair": ("joint_matching", "uniform"), "blend": ("ideal_interpolation", ""),
+                       "consensus": ("consensus", "uniform"), "innovation": ("innovation", "uniform"),
+                       }.get(form, ("evidence_sharing", form))
+    return MachineIdentity(kind, attention, **settings)
 
 
 def applied(machine, x: np.ndarray, sigma: float, patch_size: int, strength: float) -> np.ndarray:

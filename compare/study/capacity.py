@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from compare.measure.denoising_loss import noise_error, noised
+from compare.result.identity import MachineIdentity, NetworkIdentity
 from compare.result.names import IDEAL, derived
 from compare.result.provenance import provenance
 from compare.result.schema import Generation, build, described
@@ -62,11 +63,12 @@ def approach_study(config: ApproachConfig, folder: RunFolder, *, command: str) -
     forward = folder.steps("denoising loss", config.steps, measured)
     noise = initial_noise(config.seed, evaluation_samples(config.samples), dataset.images.shape[1:])
     draw = partial(drawn_together, folder, noise=noise, schedule=SCHEDULE)
-    generations = [Generation(label(network), network.config.seed, config.network_steps,
+    generations = [Generation(NetworkIdentity(label(network), network.config.seed, config.network_steps, network.step),
                               draw(f"drawn {name}", network.member.denoiser, steps=config.network_steps))
                    for name, network in folder.progress(list(zip(names, networks)), "network samples")]
-    runs = [StudyMachine(IDEAL, ideal),
-                *(StudyMachine(els_fixed(k), local, np.full(config.steps, k)) for k in config.patch_sizes),
+    runs = [StudyMachine(MachineIdentity("ideal"), ideal),
+                *(StudyMachine(MachineIdentity("equivariant_local", patch_size=k), local,
+                             np.full(config.steps, k)) for k in config.patch_sizes),
                 *run_as_derived(forms, config.steps)]
     predictions = [machine.prediction(draw(f"drawn {machine.name}", machine.machine, steps=config.steps,
                                            patch_sizes=machine.patch_sizes, strengths=machine.strengths), config.steps)

@@ -8,7 +8,7 @@ import numpy as np
 
 from compare.measure.agreement import agreement
 from compare.result.names import machines_for
-from compare.result.schema import Prediction, described, half
+from compare.result.schema import Prediction, described, round_mantissa
 from compare.study.calibration import Trajectory, trajectory
 from compare.study.folder import RunFolder
 from compare.study.image_config import ImageConfig
@@ -61,10 +61,10 @@ def training_variables(snapshots: Mapping[int, ImageNetwork], predictions: Seque
     for s, (step, network) in enumerate(folder.progress(list(snapshots.items()), "snapshots")):
         images = drawn(folder, f"snapshot {network.name} {step} {most}", network.denoiser, noise,
                        network.denoiser.schedule, most, labels=labels)
-        values[:, s] = [agreement(prediction.images, half(images)).pearson_r for prediction in predictions]
+        values[:, s] = [agreement(prediction.images, round_mantissa(images)).pearson_r for prediction in predictions]
     return {
-        "training_step": described("training_step", list(snapshots), "steps that the first network was trained"),
-        "training_pearson_r": described(
-            ("machine", "training_step", "sample"), values, "Pearson correlation of the machine's image and of the one "
+        "snapshot_step": described("snapshot_step", list(snapshots), "steps that the first network was trained"),
+        "snapshot_pearson_r": described(
+            ("machine", "snapshot_step", "sample"), values, "Pearson correlation of the machine's image and of the one "
             f"that the network, after so many training steps, draws in {most} steps"),
     }

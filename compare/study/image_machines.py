@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
-from compare.result.image_names import ATTENTION_FITTED, NETWORK_FREE, attention_fitted, els_by, local_fitted
-from compare.result.names import els_fitted
+from compare.result.identity import NETWORK_FREE, MachineIdentity
+from compare.result.image_names import ATTENTION_FITTED
 from compare.study.calibration import Calibration
 from compare.study.image_networks import ImageNetwork, TrainingSet
 from compare.study.machines import StudyMachine
@@ -60,17 +60,24 @@ class Machines:
                rules: tuple[str, ...]) -> list[StudyMachine]:
         """Those without a window, then the network-free windows, then what is fitted to each variant of `fits`."""
         some = next(iter(fits))
-        machines = [StudyMachine("ideal", self.ideal), StudyMachine("wiener", self.wiener)]
-        machines += [StudyMachine(els_by(rule, some), self.els, fits[some].els[rule].chosen)
+        machines = [StudyMachine(MachineIdentity("ideal"), self.ideal),
+                    StudyMachine(MachineIdentity("wiener"), self.wiener)]
+        els = partial(MachineIdentity, "equivariant_local", setting="fitted")
+        machines += [StudyMachine(els(window_rule=rule), self.els,
+                                  fits[some].els[rule].chosen)
                      for rule in rules if rule in NETWORK_FREE]
         attention = {network.variant: network.attention for network in networks}
         for variant, fit in fits.items():
-            machines.append(StudyMachine(local_fitted(variant), self.local, fit.local.chosen))
-            machines += [StudyMachine(els_by(rule, variant), self.els, fit.els[rule].chosen)
+            machines.append(StudyMachine(
+                MachineIdentity("local", "", "fitted", variant, window_rule="cosine"), self.local, fit.local.chosen))
+            machines += [StudyMachine(els(fitted_to=variant, window_rule=rule), self.els, fit.els[rule].chosen)
                          for rule in rules if rule not in NETWORK_FREE]
-            machines.append(StudyMachine(els_fitted(variant), self.els, fit.els["cosine"].chosen))
+            machines.append(StudyMachine(els(fitted_to=variant, window_rule="cosine"), self.els,
+                                         fit.els["cosine"].chosen))
             if fit.strength is not None:
-                machines.append(StudyMachine(attention_fitted(attention[variant], variant),
+                machines.append(StudyMachine(
+                    MachineIdentity("evidence_sharing", ATTENTION_FITTED[attention[variant]], "fitted", variant,
+                                    window_rule="cosine"),
                                              self.attention(attention[variant]), fit.els["cosine"].chosen,
                                              fit.strength.chosen))
         return machines

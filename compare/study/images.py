@@ -11,8 +11,9 @@ import numpy as np
 import xarray as xr
 
 from compare.measure.nearest import nearest
+from compare.result.identity import NetworkIdentity
 from compare.result.provenance import provenance
-from compare.result.schema import Generation, build, described, half
+from compare.result.schema import Generation, build, described, round_mantissa
 from compare.study.folder import RunFolder
 from compare.study.image_calibration import calibrate, fit_variables
 from compare.study.image_config import ImageConfig
@@ -53,7 +54,7 @@ def image_study(networks: Sequence[ImageNetwork], training: TrainingSet, config:
     for machine in fitted:
         images = drawn(folder, f"predicted {machine.name}", machine.machine, noise, schedule, config.steps,
                        labels=labels, patch_sizes=machine.patch_sizes, strengths=machine.strengths)
-        predictions.append(machine.prediction(half(images), config.steps))
+        predictions.append(machine.prediction(round_mantissa(images), config.steps))
     some = slice(min(config.diagnosed, config.samples))
     diagnosis = path_variables(first_of_each(networks), fitted, noise[some],
                                None if labels is None else labels[some], config, folder)
@@ -94,4 +95,4 @@ def _attributes(networks: Sequence[ImageNetwork], training: TrainingSet, config:
 def _generation(folder: RunFolder, noise: np.ndarray, labels, network: ImageNetwork, steps: int) -> Generation:
     images = drawn(folder, f"generated {network.name} {steps}", network.denoiser, noise, network.denoiser.schedule,
                    steps, labels=labels)
-    return Generation(network.variant, network.training_seed, steps, half(images))
+    return Generation(NetworkIdentity(network.variant, network.training_seed, steps), round_mantissa(images))

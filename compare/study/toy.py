@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
+from compare.result.identity import NetworkIdentity
 from compare.result.provenance import provenance
 from compare.result.schema import Generation, Prediction, build, described
 from compare.result.toy_names import ATTENTION_FITTED
@@ -97,7 +98,7 @@ def _network(config: ToyConfig, folder: RunFolder, variant: str, training_seed: 
 def _generation(folder: RunFolder, noise: np.ndarray, network: ToyNetwork, steps: int) -> Generation:
     images = drawn_together(folder, f"generated {network.variant} seed{network.training_seed} {steps}",
                             network.denoiser, noise, SCHEDULE, steps)
-    return Generation(network.variant, network.training_seed, steps, images)
+    return Generation(NetworkIdentity(network.variant, network.training_seed, steps), images)
 
 
 def _fit(config: ToyConfig, folder: RunFolder, network: ToyNetwork) -> Fit:

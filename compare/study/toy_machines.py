@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compare.result.names import els_fitted
-from compare.result.toy_names import ATTENTION_FITTED, ATTENTIONS, attention_fitted, attention_fixed, els_fixed
+from compare.result.identity import MachineIdentity
+from compare.result.toy_names import ATTENTION_FITTED, ATTENTIONS
 from compare.study.calibration import Calibration, calibrate_patch_size, calibrate_strength, trajectory
 from compare.study.machines import StudyMachine
 from compare.study.toy_config import ToyConfig
@@ -44,19 +44,24 @@ def toy_machines(images: np.ndarray, fits: Mapping[str, Fit], config: ToyConfig)
     always = lambda value: np.full(config.steps, value)
 
     machines = [
-        StudyMachine("ideal", IdealScore(images)),
-        StudyMachine("wiener", WienerScore(images)),
-        StudyMachine(f"local k={RECEPTIVE_FIELD}", LocalScore(images, RECEPTIVE_FIELD), always(RECEPTIVE_FIELD)),
+        StudyMachine(MachineIdentity("ideal"), IdealScore(images)),
+        StudyMachine(MachineIdentity("wiener"), WienerScore(images)),
+        StudyMachine(MachineIdentity("local", patch_size=RECEPTIVE_FIELD), LocalScore(images, RECEPTIVE_FIELD),
+                     always(RECEPTIVE_FIELD)),
     ]
     for k in dict.fromkeys((config.fixed_patch_size, RECEPTIVE_FIELD)):
-        machines.append(StudyMachine(els_fixed(k), els, always(k)))
+        machines.append(StudyMachine(MachineIdentity("equivariant_local", patch_size=k), els, always(k)))
     for attention in ATTENTIONS:
-        name = attention_fixed(attention, config.fixed_patch_size, config.fixed_strength)
-        machines.append(StudyMachine(name, attend[attention], always(config.fixed_patch_size),
+        identity = MachineIdentity("evidence_sharing", attention, patch_size=config.fixed_patch_size,
+                                   strength=config.fixed_strength)
+        machines.append(StudyMachine(identity, attend[attention], always(config.fixed_patch_size),
                                    always(config.fixed_strength)))
     for variant, fitted in fits.items():
         k = fitted.patch_size.chosen
-        machines.append(StudyMachine(els_fitted(variant), els, k))
-        machines.append(StudyMachine(attention_fitted(variant), attend[ATTENTION_FITTED[variant]], k,
+        machines.append(StudyMachine(MachineIdentity("equivariant_local", setting="fitted", fitted_to=variant,
+                                                     window_rule="cosine"), els, k))
+        machines.append(StudyMachine(
+            MachineIdentity("evidence_sharing", ATTENTION_FITTED[variant], "fitted", variant, window_rule="cosine"),
+            attend[ATTENTION_FITTED[variant]], k,
                                    fitted.strength.chosen))
     return machines

@@ -3,6 +3,7 @@
 import numpy as np
 import xarray as xr
 
+from compare.result.identity import MachineIdentity, NetworkIdentity
 from compare.result.provenance import provenance
 from compare.result.schema import Generation, Prediction, build, described
 from compare.study import images as image_study
@@ -12,8 +13,12 @@ from compare.study.image_calibration import fit_variables
 from compare.study.image_machines import Fit
 
 TOY_SAMPLES = 40
-TOY_MACHINES = ["ideal", "wiener", "local k=5", "els k=3", "els k=5", "uniform k=3 lambda=0.1", "els fitted to cnn",
-                "uniform fitted to cnn"]
+TOY_MACHINES = {identity.label: identity for identity in (
+    MachineIdentity("ideal"), MachineIdentity("wiener"), MachineIdentity("local", patch_size=5),
+    MachineIdentity("equivariant_local", patch_size=3), MachineIdentity("equivariant_local", patch_size=5),
+    MachineIdentity("evidence_sharing", "uniform", patch_size=3, strength=0.1),
+    MachineIdentity("equivariant_local", setting="fitted", fitted_to="cnn", window_rule="cosine"),
+    MachineIdentity("evidence_sharing", "uniform", "fitted", "cnn", window_rule="cosine"))}
 
 
 def toy_result():
@@ -29,17 +34,22 @@ def toy_result():
     attrs = provenance(command="", config={"seed": 3, "steps": 5, "fixed_patch_size": 3, "fixed_strength": 0.1},
                        seeds={"seed": 3, "calibrated_on_training_seed": 0}, data_fingerprint="", device="cpu",
                        wall_seconds=1.0)
-    result = build(truth, [Prediction(name, images[name], [3] * 5, [0.0] * 5) for name in TOY_MACHINES],
-                   [Generation("cnn", seed, steps, near(0.3)) for seed in (0, 1) for steps in (20, 150)], judge,
-                   toy_study.JUDGED, attrs | {"training_images": 7})
+    result = build(truth, [Prediction(identity, images[name], [3] * 5, [0.0] * 5)
+                           for name, identity in TOY_MACHINES.items()],
+                   [Generation(NetworkIdentity("cnn", seed, steps), near(0.3)) for seed in (0, 1)
+                    for steps in (20, 150)],
+                   judge, toy_study.JUDGED, attrs | {"training_images": 7})
     return result.assign_coords(
         calibration_sample=described("calibration_sample", [0, 1], "index of the calibration sample"))
 
 
 IMAGE_SAMPLES, IMAGE_STEPS = 30, 20
-IMAGE_MACHINES = ["ideal", "wiener", "els by entropy", "local fitted to resnet", "els fitted to resnet",
-                  "local fitted to resnet-identity", "els fitted to resnet-identity",
-                  "identity fitted to resnet-identity"]
+IMAGE_MACHINES = {identity.label: identity for identity in (
+    MachineIdentity("ideal"), MachineIdentity("wiener"),
+    MachineIdentity("equivariant_local", setting="fitted", window_rule="entropy"),
+    *(MachineIdentity(kind, "", "fitted", variant, window_rule="cosine")
+      for variant in ("resnet", "resnet-identity") for kind in ("local", "equivariant_local")),
+    MachineIdentity("evidence_sharing", "identity", "fitted", "resnet-identity", window_rule="cosine"))}
 
 
 def image_result():
@@ -58,8 +68,9 @@ def image_result():
     judge = lambda images: {"nearest_image": np.zeros(len(images), int), "nearest_distance": images.std((1, 2, 3))}
     networks = [("resnet", 0), ("resnet", 1), ("resnet-identity", 0)]
     result = build(
-        near(1.0), [Prediction(name, near(distance.get(name, 0.5)), sizes, 0.0 * sizes) for name in IMAGE_MACHINES],
-        [Generation(*network, steps, near(0.3)) for network in networks for steps in (20, 150)], judge,
+        near(1.0), [Prediction(identity, near(distance.get(name, 0.5)), sizes, 0.0 * sizes)
+                    for name, identity in IMAGE_MACHINES.items()],
+        [Generation(NetworkIdentity(*network, steps), near(0.3)) for network in networks for steps in (20, 150)], judge,
         image_study.JUDGED, attrs | {"training_images": 5000, "validation_images": "test split"})
     wanted = lambda candidates, values: median_choice(
         candidates, np.abs(np.reshape(candidates, (-1, 1, 1)) - values) + 1e-3 * rng.random((1, 4, IMAGE_STEPS)))
@@ -71,8 +82,8 @@ def image_result():
     more = {
         "diagnosed_sample": described("diagnosed_sample", np.arange(3), "sample whose path was followed"),
         "path_pearson_r": described(("machine", "fitted_variant", "diagnosed_sample", "step"), path, "r on the path"),
-        "training_step": described("training_step", [10, 100, 1000, 9000], "training steps"),
-        "training_pearson_r": described(("machine", "training_step", "sample"), training, "r along the training"),
+        "snapshot_step": described("snapshot_step", [10, 100, 1000, 9000], "training steps"),
+        "snapshot_pearson_r": described(("machine", "snapshot_step", "sample"), training, "r along the training"),
     }
     return xr.merge([result, xr.Dataset(fit_variables(fits) | more)], combine_attrs="override", join="exact",
                     compat="no_conflicts")

@@ -84,7 +84,7 @@ def test_the_record_leads_back_to_data_and_networks(finished, file):
     assert remade(result).fingerprint == result.attrs["data_fingerprint"] == load(f"npz:{file}", size=8).fingerprint
     assert result.network.values.tolist() == [f"{variant}/seed0/{steps}" for variant in ("resnet", "resnet-identity")
                                               for steps in (3, 4)]
-    assert result.training_step.values.tolist() == [1, 2, 4]
+    assert result.snapshot_step.values.tolist() == [1, 2, 4]
     assert result.attrs["validation_images"] == "test split"
     assert "identity fitted to resnet-identity" in result.machine
 

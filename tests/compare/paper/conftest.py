@@ -9,6 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from compare.paper.source import Source
 from compare.result import schema as results
+from compare.result.identity import MachineIdentity, NetworkIdentity
 from compare.result.schema import Generation, Prediction
 from empirical.training.image_config import ImageTrainConfig
 from empirical.training.loop import train
@@ -29,13 +30,14 @@ def result(variants, seed, conditional=False):
     """A result whose machines lie at stated distances from its networks: ELS near, LS farther, the ideal far."""
     rng = np.random.default_rng(seed)
     draw = lambda: rng.uniform(-1, 1, (SAMPLES, 1, SIDE, SIDE)).astype(np.float32)
-    generations, predictions = [], [Prediction("ideal", draw(), np.zeros(STEPS), np.zeros(STEPS))]
+    generations, predictions = [], [Prediction(MachineIdentity("ideal"), draw(), np.zeros(STEPS), np.zeros(STEPS))]
     for variant in variants:
         images = draw()
-        generations += [Generation(variant, 0, steps, images + 0.01 * steps * draw() / 150) for steps in (20, 150)]
-        for kind, apart in (("local", 0.6), ("els", 0.2)):
-            predictions.append(Prediction(f"{kind} fitted to {variant}", images + apart * draw(),
-                                          np.repeat([3, 5, 7, 9], 5), np.zeros(STEPS)))
+        generations += [Generation(NetworkIdentity(variant, 0, steps), images + 0.01 * steps * draw() / 150)
+                        for steps in (20, 150)]
+        for kind, apart in (("local", 0.6), ("equivariant_local", 0.2)):
+            predictions.append(Prediction(MachineIdentity(kind, "", "fitted", variant, window_rule="cosine"),
+                                          images + apart * draw(), np.repeat([3, 5, 7, 9], 5), np.zeros(STEPS)))
     config = {"dataset": "fashion-mnist", "boundary": "zeros", "conditional": conditional}
     attrs = dict(created_at="now", command="python -m compare.run", config_json=json.dumps(config), seeds_json="{}",
                  versions_json="{}", data_fingerprint="f", device="cpu", wall_seconds=1.0)

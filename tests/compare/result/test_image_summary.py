@@ -39,7 +39,7 @@ def test_medians_along_path_and_training(dataset):
     values = dataset.path_pearson_r.values[4, 0]
     assert_allclose(image_summary.path_agreement(dataset, ELS, "resnet"), np.median(values, axis=0))
     found = image_summary.training_agreement(dataset, ELS)
-    assert_allclose([f.estimate for f in found], np.median(dataset.training_pearson_r.values[4], axis=-1))
+    assert_allclose([f.estimate for f in found], np.median(dataset.snapshot_pearson_r.values[4], axis=-1))
     assert all(f.low <= f.estimate <= f.high for f in found) and len(found) == 4
     assert_allclose(image_summary.distance(dataset, "ideal").estimate,
                     np.median(dataset.nearest_distance.sel(source="ideal")))
@@ -75,6 +75,6 @@ def test_figures(dataset, tmp_path):
     paths = image_figures.draw(dataset, tmp_path / "figures")
     assert [path.name for path in paths] == ["pairs.png", "scatter.png", "scales.png", "path.png", "training.png"]
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
-    without = image_figures.draw(dataset.drop_dims("training_step"), tmp_path / "fewer")
+    without = image_figures.draw(dataset.drop_dims("snapshot_step"), tmp_path / "fewer")
     assert [path.name for path in without] == ["pairs.png", "scatter.png", "scales.png", "path.png"]
     assert [path.name for path in image_figures.draw_calibration(dataset, tmp_path / "alone")] == ["scales.png"]

@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose
 
 from compare.measure.agreement import agreement
 from compare.result import schema as results
+from compare.result.identity import MachineIdentity, NetworkIdentity
 from compare.result.provenance import provenance
 
 ATTRS = dict(command="a command", config={"samples": 4, "nested": {"k": [1, 3]}}, seeds={"seed": 2**40},
@@ -25,10 +26,11 @@ def dataset(rng):
     images = lambda: rng.normal(size=(4, 3, 4, 2))
     return results.build(
         images().astype(np.float32),
-        [results.Prediction("ideal", images(), [0] * 5, [0.0] * 5),
-         results.Prediction("els k=3", images(), [3] * 5, [0.1] * 5)],
-        [results.Generation("cnn", 0, 20, images()), results.Generation("cnn", 0, 150, images()),
-         results.Generation("cnn-learned", 2, 150, images())],
+        [results.Prediction(MachineIdentity("ideal"), images(), [0] * 5, [0.0] * 5),
+         results.Prediction(MachineIdentity("equivariant_local", patch_size=3), images(), [3] * 5, [0.1] * 5)],
+        [results.Generation(NetworkIdentity("cnn", 0, 20), images()),
+         results.Generation(NetworkIdentity("cnn", 0, 150), images()),
+         results.Generation(NetworkIdentity("cnn-learned", 2, 150), images())],
         judge, {"consistent": "brighter than middle gray", "mean": "mean"}, provenance(**ATTRS))
 
 
@@ -41,8 +43,8 @@ def test_round_trip(dataset, tmp_path):
 
 
 def test_says_what_it_is(dataset):
-    assert dataset.sizes == {"machine": 2, "network": 3, "source": 5, "sample": 4, "step": 5, "channel": 3, "y": 4,
-                             "x": 2}
+    assert dataset.sizes == {"machine": 2, "network": 3, "other_network": 3, "source": 5, "sample": 4, "step": 5,
+                             "channel": 3, "y": 4, "x": 2}
     assert dataset.network.values.tolist() == ["cnn/seed0/20", "cnn/seed0/150", "cnn-learned/seed2/150"]
     assert dataset.network_steps.values.tolist() == [20, 150, 150]
     assert dataset.training_seed.sel(network="cnn-learned/seed2/150") == 2
@@ -100,3 +102,27 @@ def test_a_kill_leaves_the_old_file(tmp_path):
               "    temporary.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)")
     assert subprocess.run([sys.executable, "-c", script, path]).returncode == -9
     assert path.read_text() == "old"
+
+
+def test_networks_of_one_variant_are_held_against_each_other(dataset):
+    first, second = dataset.generated.values[:2]
+    assert_allclose(dataset.network_r2.values[0, 1], agreement(first, second).r2)
+    assert_allclose(dataset.network_r2.values[0, 0], 1.0)
+    assert np.isnan(dataset.network_r2.values[0, 2]).all()
+
+
+def test_thin_keeps_the_numbers_and_the_first_images(dataset):
+    thinned = results.thin(dataset, images=2)
+    results.validate(thinned)
+    assert np.isnan(thinned.predicted.values[:, 2:]).all() and np.isnan(thinned.noise.values[2:]).all()
+    assert_allclose(thinned.generated.values[:, :2], dataset.generated.values[:, :2], rtol=1e-7)
+    assert_allclose(thinned.r2.values, dataset.r2.values, rtol=2.0**-13)
+    assert thinned.attrs["images_kept"] == 2
+
+
+@pytest.mark.parametrize("bits", [7, 10, 12])
+def test_round_mantissa_keeps_so_many_bits(rng, bits):
+    values = rng.normal(size=1000).astype(np.float32) * 10.0 ** rng.integers(-30, 30, 1000).astype(np.float32)
+    rounded = results.round_mantissa(values, bits)
+    assert (np.abs(rounded - values) <= np.abs(values) * 2.0 ** -(bits + 1)).all()
+    assert (rounded.view(np.uint32) % 2 ** (23 - bits) == 0).all()

@@ -113,10 +113,10 @@ def test_a_machine_with_the_network_s_windows_draws_its_images(finished):
 
 def test_training_is_followed(finished):
     _, result = finished
-    along = result.training_pearson_r.sel(machine="els fitted to resnet")
-    assert result.training_step.values.tolist() == [5, 10]
+    along = result.snapshot_pearson_r.sel(machine="els fitted to resnet")
+    assert result.snapshot_step.values.tolist() == [5, 10]
     finest = result.pearson_r.sel(machine="els fitted to resnet", network=["resnet/seed1/8", "resnet/seed0/8"])
-    assert_allclose(along.transpose("training_step", "sample"), finest.transpose("network", "sample"), rtol=1e-12)
+    assert_allclose(along.transpose("snapshot_step", "sample"), finest.transpose("network", "sample"), rtol=1e-12)
 
 
 def test_noise_and_labels_are_those_of_the_samples(finished):
@@ -142,7 +142,7 @@ def test_numbers_follow_from_the_stored_images(finished):
     again = agreement(result.predicted.values[:, None], result.generated.values[None])
     for name in again._fields:
         assert_allclose(result[name], getattr(again, name), rtol=1e-9)
-    assert_array_equal(result.predicted, results.half(result.predicted.values))
+    assert_array_equal(result.predicted, results.round_mantissa(result.predicted.values))
     index, distance = nearest(result.generated.values[0], training().images)
     assert_array_equal(result.nearest_image.sel(source="resnet/seed0/4"), index)
     assert_allclose(result.nearest_distance.sel(source="resnet/seed0/4"), distance)

@@ -19,7 +19,8 @@ SIGMAS = 1.0, 1e-7  # windows are compared by products at the one, by squares at
 SESSION = """
 import sys
 import numpy as np
-from theory import EquivariantLocalScore, posterior
+from theory import EquivariantLocalScore
+from theory.engine import posterior
 from theory.engine.geometry import equivariant_axis
 from theory.engine.scan_options import ScanOptions
 
@@ -73,8 +74,8 @@ def test_changed_sources_drop_the_compiled_code(tmp_path):
     (sources / "inner.py").write_text("a = 1")
     kernel = SimpleNamespace(stats=SimpleNamespace(cache_path=str(cache)), __module__="theory.made_up", __name__="scan")
     drop_stale([kernel], sources)
-    compiled = [cache / "synthetic_results.scan-12.py311.nbi", cache / "synthetic_results.scan-12.py311.1.nbc"]
-    others = cache / "synthetic_results.scan_more-12.py311.nbi"
+    compiled = [cache / "made_up.scan-12.py311.nbi", cache / "made_up.scan-12.py311.1.nbc"]
+    others = cache / "made_up.scan_more-12.py311.nbi"
     for file in (*compiled, others):
         file.write_text("code")
     drop_stale([kernel], sources)
