@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from empirical.networks.attention import SelfAttention
 from empirical.networks.conditioning import TimeEmbedding, embed
 from empirical.networks.padding import check_padding
-from empirical.networks.prediction import as_eps, check_prediction
+from empirical.networks.parametrization import as_eps, check_parametrization
 from theory.errors import UserError
 
 EMBEDDING = 128
@@ -29,18 +29,18 @@ class ResNet(nn.Module):
     depth: 3 x 3 convolutions, at least 2       classes: None, or the number of labels
     padding: "zeros" (borders are visible) or "circular" (commutes with circular shifts)
     attention: None, "top1", "identity" or "learned"
-    prediction: "eps", or "v": what the last convolution gives; the network's answer is eps in either case
+    parametrization: "eps", or "v": what the last convolution gives; the network's answer is eps in either case
     """
 
     def __init__(self, channels: int = 1, width: int = 256, depth: int = 8, classes: int | None = None,
-                 padding: str = "zeros", attention: str | None = None, prediction: str = "eps"):
+                 padding: str = "zeros", attention: str | None = None, parametrization: str = "eps"):
         super().__init__()
         if depth < 2:
             raise UserError(f"depth: got {depth}, want at least 2")
         check_padding(padding)
-        check_prediction(prediction)
+        check_parametrization(parametrization)
         self.config = dict(channels=channels, width=width, depth=depth, classes=classes, padding=padding,
-                           attention=attention, prediction=prediction)
+                           attention=attention, parametrization=parametrization)
         conv = lambda before, after: nn.Conv2d(before, after, 3, padding=1, padding_mode=padding)
         self.first = conv(channels, width)
         self.layers = nn.ModuleList(conv(width, width) for _ in range(depth - 2))
@@ -60,7 +60,7 @@ class ResNet(nn.Module):
         h = self.features(phi, t, labels)
         if self.attention is not None:
             h = self.attention(h)
-        return as_eps(self.config["prediction"], self.last(h), phi, t)
+        return as_eps(self.config["parametrization"], self.last(h), phi, t)
 
     def features(self, phi, t, labels=None) -> torch.Tensor:
         """h (B, width, H, W) before attention and the last convolution."""

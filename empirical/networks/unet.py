@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from empirical.networks.attention import SelfAttention
 from empirical.networks.conditioning import TimeEmbedding, embed
 from empirical.networks.padding import check_padding
-from empirical.networks.prediction import as_eps, check_prediction
+from empirical.networks.parametrization import as_eps, check_parametrization
 from theory.errors import UserError
 
 EMBEDDING = 128
@@ -27,18 +27,18 @@ class UNet(nn.Module):
     channels: C                                 widths: features a pixel, from the finest scale to the coarsest
     classes: None, or the number of labels      padding: "zeros" or "circular"
     attention: None, "top1", "identity" or "learned"
-    prediction: "eps", or "v": what the last convolution gives; the network's answer is eps in either case
+    parametrization: "eps", or "v": what the last convolution gives; the network's answer is eps in either case
     """
 
     def __init__(self, channels: int = 1, widths: tuple[int, ...] = (64, 128, 256), classes: int | None = None,
-                 padding: str = "zeros", attention: str | None = None, prediction: str = "eps"):
+                 padding: str = "zeros", attention: str | None = None, parametrization: str = "eps"):
         super().__init__()
         if len(widths) < 1:
             raise UserError("widths: got none, want one a scale")
         check_padding(padding)
-        check_prediction(prediction)
+        check_parametrization(parametrization)
         self.config = dict(channels=channels, widths=tuple(widths), classes=classes, padding=padding,
-                           attention=attention, prediction=prediction)
+                           attention=attention, parametrization=parametrization)
         pairs = list(zip(widths, widths[1:]))
         self.down = nn.ModuleList(_Block(before, after, padding) for before, after in [(channels, widths[0]), *pairs])
         self.up = nn.ModuleList(nn.ConvTranspose2d(below, above, 2, stride=2) for above, below in pairs)
@@ -77,7 +77,7 @@ class UNet(nn.Module):
             h = self.attention(h)
         for up, merge, skip in reversed(list(zip(self.up, self.merge, skips))):
             h = merge(torch.cat([skip, up(h)], dim=1), embedding)
-        return as_eps(self.config["prediction"], self.last(h), phi, t)
+        return as_eps(self.config["parametrization"], self.last(h), phi, t)
 
     def _descend(self, phi, embedding) -> list[torch.Tensor]:
         """The features of every scale, finest first."""

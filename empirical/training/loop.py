@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import math
 import platform
 import sys
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 import safetensors
@@ -17,14 +19,14 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from empirical import checkpoint
+from empirical.atomic import remove_leftovers
 from empirical.datasets import Dataset
 from empirical.networks import NETWORKS
-from empirical.networks.prediction import error_scale
+from empirical.networks.parametrization import error_scale
 from empirical.training.distributed import WorkerGroup, worker_group
-from empirical.training.image_config import ImageTrainConfig
 from empirical.training.optimizers import Optimizer
+from empirical.training.recipe import Recipe
 from empirical.training.sample_grid import final_samples
-from empirical.training.toy_config import TrainConfig
 from theory.errors import UserError
 from theory.schedules import CosineSchedule
 
@@ -32,32 +34,61 @@ SCHEDULE = CosineSchedule()
 CLIP_NORM = 1.0
 LOSS_POINTS = 100  # entries of the loss history in the JSON
 
-Config = TrainConfig | ImageTrainConfig
-
 
 class Stopped(Exception):
-    """The run was asked to stop; its state is on disk."""
+    """Say that the run was asked to stop after `step`; its state is on disk."""
 
     def __init__(self, step: int):
         super().__init__(f"stopped after step {step}")
         self.step = step
 
 
-def train(config: Config, out, *, data_dir=None, device: str = "auto", checkpoint_every: int = 1000,
+def train(config: Recipe, out, *, data_dir=None, device: str = "auto", checkpoint_every: int = 1000,
           snapshots: Collection[int] = (), progress: bool | None = None, stop: Callable[[], bool] = lambda: False,
           command: str | None = None) -> Path:
-    """Train the network of `config`; returns the path `out`, where OUT.safetensors and OUT.json then lie.
+    """Train the network of `config`; return the path `out`, where OUT.safetensors and OUT.json then lie.
 
     While it runs, OUT.resume.safetensors holds the newest state. Called again with the same config after a kill, the
     run goes on from there, and on the CPU ends with the very bits it would have had. A finished run is left alone.
     Under torchrun every process computes its share of each batch and the gradients are averaged; process 0 writes.
-    data_dir: where the files of the data set are looked for first
-    device: "auto" (cuda if there is one), "cpu", "cuda"
-    checkpoint_every: steps between states on disk        progress: a bar on stderr; None shows it on a terminal only
-    snapshots: steps whose networks are kept on the way, as OUT-STEP
-    stop: asked after each step; True writes the state and raises Stopped
-    command: recorded in the JSON
-    UserError: `out` belongs to another config or to other data, or its folder does not exist.
+
+    Parameters
+    ----------
+    config : Recipe
+        `TrainConfig` or `ImageTrainConfig`.
+    out : str or Path
+        Where the result goes, without suffix, in an existing folder.
+    data_dir : str or Path, optional
+        Where the files of the data set are looked for first.
+    device : {"auto", "cpu", "cuda"}
+        "auto" is cuda if there is one.
+    checkpoint_every : int
+        Steps between states on disk.
+    snapshots : collection of int
+        Steps whose networks are kept on the way, as OUT-STEP.
+    progress : bool, optional
+        A bar on stderr; None shows it on a terminal only.
+    stop : callable
+        Asked after each step and while the final samples are drawn; True ends the run, which can be taken up again.
+    command : str, optional
+        Recorded in the JSON.
+
+    Raises
+    ------
+    UserError
+        `out` belongs to another config or to other data, its files are damaged, its folder does not exist, or the
+        training diverged.
+    Stopped
+        `stop` said so.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from empirical.training.toy_config import TrainConfig
+    >>> config = TrainConfig(count=64, width=8, steps=2, batch=8)
+    >>> out = train(config, tempfile.mkdtemp() + "/net", device="cpu")
+    >>> out.with_name("net.safetensors").is_file()
+    True
     """
     out = Path(out)
     if not out.parent.is_dir():
@@ -67,13 +98,14 @@ def train(config: Config, out, *, data_dir=None, device: str = "auto", checkpoin
     beyond = [step for step in snapshots if not 1 <= step < config.steps]
     if beyond:
         raise UserError(f"snapshots: got {beyond[0]}, want steps 1 to {config.steps - 1}")
-    if _finished(out, config):
+    state_path = out.with_name(out.name + ".resume.safetensors")
+    if _finished(out, state_path, config):
         return out
+    remove_leftovers(out.parent)
     dataset = config.load(data_dir)
     group = worker_group(device)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         run = _Run(config, dataset, group, command)
-        state_path = out.with_name(out.name + ".resume.safetensors")
         if state_path.is_file():
             run.restore(state_path)
         hidden = group.rank > 0 or not (sys.stderr.isatty() if progress is None else progress)
@@ -83,18 +115,18 @@ def train(config: Config, out, *, data_dir=None, device: str = "auto", checkpoin
                 bar.update()
                 if run.step % 50 == 0:
                     bar.set_postfix(loss=f"{np.mean(run.losses[-50:]):.4f}", refresh=False)
-                if run.step == config.steps:
-                    break
-                stopped = group.any(stop())
-                if group.rank == 0 and (stopped or run.step % checkpoint_every == 0):
-                    run.save(state_path)
+                stopped = run.step < config.steps and group.any(stop())
                 if group.rank == 0 and run.step in snapshots:
                     checkpoint.save_network(out.with_name(f"{out.name}-{run.step}"), run.average, run.record())
+                if group.rank == 0 and (stopped or run.step == config.steps or run.step % checkpoint_every == 0):
+                    run.save(state_path)
                 if stopped:
                     group.barrier()
                     raise Stopped(run.step)
+        run.check_average()
         if group.rank == 0:
-            record = run.record() | {"samples": final_samples(run.average, dataset, out)}
+            ask = None if group.count > 1 else lambda *_: _raise_if(stop(), run.step)
+            record = run.record() | {"samples": final_samples(run.average, dataset, out, ask)}
             checkpoint.save_network(out, run.average, record)
             state_path.unlink(missing_ok=True)
         group.barrier()
@@ -102,9 +134,9 @@ def train(config: Config, out, *, data_dir=None, device: str = "auto", checkpoin
 
 
 class _Run:
-    """Everything that one step changes: weights, their average, the optimiser's moments, the losses, the step count."""
+    """Hold all that a step changes: weights, their average, the optimiser's moments, the losses, the step count."""
 
-    def __init__(self, config: Config, dataset: Dataset, group: WorkerGroup, command: str | None):
+    def __init__(self, config: Recipe, dataset: Dataset, group: WorkerGroup, command: str | None):
         self.config, self.group, self.command = config, group, command
         self.fingerprint = dataset.fingerprint
         self.images = torch.from_numpy(dataset.images)
@@ -118,11 +150,12 @@ class _Run:
             self.labels = torch.from_numpy(dataset.labels)
         self.network = NETWORKS[self.architecture](**arguments).to(group.device).train()
         self.average = copy.deepcopy(self.network).eval().requires_grad_(False)
+        self.parametrization = self.network.config.get("parametrization", "eps")
         self.together = group.wrap(self.network)
         self.optimizer = Optimizer(config.optimizer, self.network, config.width)
 
     def advance(self) -> None:
-        """One step of the weights and of their average."""
+        """Take one step of the weights and of their average."""
         self.step += 1
         device, config = self.group.device, self.config
         phi, t, eps, which = (part[self.share] for part in training_batch(config, self.images, self.step))
@@ -131,16 +164,30 @@ class _Run:
         torch.manual_seed(_torch_seed(config.seed, self.step, self.group.rank))  # of top-1 attention's Gumbel noise
         with torch.autocast(device.type, torch.bfloat16, enabled=config.precision(device.type) == "bfloat16"):
             predicted = self.together(phi, t, *labels)
-        scale = error_scale(config.prediction, t)
+        scale = error_scale(self.parametrization, t)
         loss = F.mse_loss(scale * predicted.float(), scale * eps)
         self.optimizer.zero_grad()
         loss.backward()
+        self._record_loss(self.group.mean(loss.detach()).item())
         nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)
         self.optimizer.step(config.learning_rate(self.step))
         decay = min(config.ema, self.step / (self.step + 10))  # a short memory at the start
         for average, weight in zip(self.average.parameters(), self.network.parameters()):
             average.lerp_(weight.detach(), 1 - decay)
-        self.losses.append(self.group.mean(loss.detach()).item())
+
+    def _record_loss(self, loss: float) -> None:
+        self.losses.append(loss)
+        if not math.isfinite(loss):
+            self._diverged(f"loss {loss}")
+
+    def check_average(self) -> None:
+        """Raise a UserError unless all weights of the network that is kept are finite."""
+        if not all(weight.isfinite().all() for weight in self.average.parameters()):
+            self._diverged("weights that are not finite")
+
+    def _diverged(self, how: str) -> NoReturn:
+        raise UserError(f"lr: got {self.config.lr}, and the training diverged ({how} at step {self.step}), want a "
+                        "smaller learning rate, under another name")
 
     def save(self, path: Path) -> None:
         tensors = {"losses": torch.tensor(self.losses, dtype=torch.float64)}
@@ -150,21 +197,29 @@ class _Run:
         record = {"config": self.config.to_json(), "step": self.step, "data_fingerprint": self.fingerprint}
         checkpoint.save_state(path, tensors, record | self._spent())
 
-    @torch.no_grad()
     def restore(self, path: Path) -> None:
+        """Take up a state; raise a UserError if it is another run's, or not whole."""
         tensors, record = checkpoint.load_state(path)
-        _same_config(record["config"], self.config, path.name)
-        if record["data_fingerprint"] != self.fingerprint:
-            raise UserError(f"out: {path.name} is from a run on other data, want another name or that data")
-        self.step, self.spent = record["step"], {name: record[name] for name in self.spent}
-        self.losses = tensors["losses"].tolist()
+        try:
+            _same_config(record["config"], self.config, path.name)
+            if record["data_fingerprint"] != self.fingerprint:
+                raise UserError(f"out: {path.name} is from a run on other data, want another name or that data")
+            self.step, self.spent = record["step"], {name: record[name] for name in self.spent}
+            self.losses = tensors["losses"].tolist()
+            self._restore_weights(tensors)
+        except (KeyError, RuntimeError, TypeError) as error:
+            raise UserError(f"out: {path.name} is no whole training state ({str(error).splitlines()[0]}), delete it to "
+                            "start again") from error
+
+    @torch.no_grad()
+    def _restore_weights(self, tensors: dict[str, torch.Tensor]) -> None:
         for (name, weight), (_, average) in zip(self.network.named_parameters(), self.average.named_parameters()):
             weight.copy_(tensors[f"weight/{name}"])
             average.copy_(tensors[f"average/{name}"])
         self.optimizer.restore(tensors)
 
     def record(self) -> dict:
-        """What the JSON beside the weights says."""
+        """Return what the JSON beside the weights says."""
         parts = np.array_split(self.losses, min(LOSS_POINTS, self.step))
         return {
             "architecture": self.architecture,
@@ -185,12 +240,15 @@ class _Run:
         } | {name: round(seconds, 3) for name, seconds in self._spent().items()}
 
     def _spent(self) -> dict[str, float]:
-        """Wall time and this process's CPU time of the run, earlier parts included."""
+        """Return the run's wall time and this process's CPU time, earlier parts included."""
         return {name: self.spent[name] + now - self.clock[name] for name, now in _clock().items()}
 
 
-def training_batch(config: Config, images: torch.Tensor, step: int):
-    """phi_t (B, C, H, W), t (B,), eps (B, C, H, W), float32, and which images (B,): a function of (seed, step)."""
+def training_batch(config: Recipe, images: torch.Tensor, step: int):
+    """Return phi_t (B, C, H, W), t (B,), eps (B, C, H, W), float32, and which images (B,): a function of (seed, step).
+
+    `images` (N, C, H, W) are the whole training set, in [-1, 1].
+    """
     rng = np.random.default_rng([config.seed, step])
     t = config.times(rng)
     which = torch.from_numpy(rng.integers(len(images), size=config.batch))
@@ -210,18 +268,30 @@ def _torch_seed(seed: int, step: int, rank: int = 0) -> int:
     return int(np.random.SeedSequence([seed, step] + [rank] * (rank > 0)).generate_state(1)[0])
 
 
-def _finished(out: Path, config: Config) -> bool:
-    """Whether `out` already holds this run's result. UserError if it holds another's."""
-    try:
-        _, metadata = checkpoint.load(out.absolute())
-    except ValueError:
+def _raise_if(stopped: bool, step: int) -> None:
+    if stopped:
+        raise Stopped(step)
+
+
+def _finished(out: Path, state: Path, config: Recipe) -> bool:
+    """Return whether `out` holds this run's result; raise a UserError if it holds another's, or a damaged one."""
+    weights, record = (out.with_name(out.name + suffix) for suffix in (".safetensors", ".json"))
+    if not record.exists():
+        if weights.exists() and not state.exists():
+            raise UserError(f"out: {weights} is there without {record.name}, want another name, or delete it to train "
+                            "again")
         return False
-    _same_config(metadata["config"], config, out.name + ".json")
+    if not weights.exists():
+        raise UserError(f"out: {record} is there without {weights.name}, put that back, or delete it to train again")
+    _same_config(checkpoint.load(out.absolute()).metadata["config"], config, record.name)
     return True
 
 
-def _same_config(record: dict, config: Config, name: str) -> None:
-    found = record if record["dataset"] != config.dataset else type(config).from_json(record).to_json()
+def _same_config(record: dict, config: Recipe, name: str) -> None:
+    try:
+        found = type(config).from_json(record).to_json()
+    except UserError:
+        found = record if isinstance(record, dict) else {}
     changed = [key for key, value in config.to_json().items() if found.get(key) != value]
     if changed:
         raise UserError(f"out: {name} is from a run with other {', '.join(changed)}, want another name or that config")

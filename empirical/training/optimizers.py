@@ -1,4 +1,4 @@
-"""How weights follow their gradients: Adam, or Muon for the hidden matrices and Adam for all else."""
+"""Adam, or Muon for the hidden matrices and Adam for all else, with a state that goes through a file by name."""
 
 from __future__ import annotations
 
@@ -9,13 +9,23 @@ MUON_LR_RATIO = 5.0
 """torch gives Muon's updates a root mean square of 0.2 times its learning rate; at 5 times Adam's rate it is Adam's
 rate, as large as Adam's updates are at most."""
 
+MOMENTS = {"adam": ("step", "exp_avg", "exp_avg_sq"), "muon": ("momentum_buffer",)}
+"""What each rule keeps of a parameter."""
+
 
 class Optimizer:
-    """Steps every parameter of `network` at the rate of the step; `name` "adam" or "muon".
+    """Step every parameter of a network along its gradient.
 
-    "muon": matrices of at least `width` rows and columns, convolutions as (out, in x 3 x 3), follow their momentum made
-    orthogonal (torch.optim.Muon, without weight decay), so that directions of small gradient are learned as fast as
-    those of large; biases, the first convolution, the last layer and embeddings of time follow Adam.
+    Parameters
+    ----------
+    name : {"adam", "muon"}
+        "muon": matrices of at least `width` rows and columns, convolutions as (out, in x 3 x 3), follow their momentum
+        made orthogonal (torch.optim.Muon, without weight decay), so that directions of small gradient are learned as
+        fast as those of large; biases, the first convolution, the last layer and embeddings of time follow Adam.
+    network : torch.nn.Module
+        Its parameters are changed in place.
+    width : int
+        Features a pixel, which tells hidden matrices from others.
     """
 
     def __init__(self, name: str, network: nn.Module, width: int):
@@ -32,10 +42,11 @@ class Optimizer:
             self.rules["muon"] = torch.optim.Muon(hidden.values(), weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
 
     def zero_grad(self) -> None:
+        """Forget the gradients that the network holds."""
         self.network.zero_grad()
 
     def step(self, rate: float) -> None:
-        """Along the gradients that the network holds."""
+        """Go one step along the gradients that the network holds, at learning rate `rate`."""
         for key, weight in self.stepped["muon"].items():
             weight.grad = self.parameters[key].grad.flatten(1)
         for name, rule in self.rules.items():
@@ -44,14 +55,13 @@ class Optimizer:
             rule.step()
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Moments and counts by rule, parameter and name, as "adam/conv1.weight/exp_avg"."""
+        """Return moments and counts by rule, parameter and name, as "adam/conv1.weight/exp_avg"."""
         return {f"{name}/{key}/{moment}": value for name, rule in self.rules.items()
                 for key, weight in self.stepped[name].items() for moment, value in rule.state[weight].items()}
 
     def restore(self, state: dict[str, torch.Tensor]) -> None:
-        """The inverse of state()."""
+        """Take up what state() gave after a step; raise a KeyError if a moment is missing."""
         for name, rule in self.rules.items():
             for key, weight in self.stepped[name].items():
-                prefix = f"{name}/{key}/"
-                rule.state[weight] = {moment.removeprefix(prefix): value.to(weight.device)
-                                      for moment, value in state.items() if moment.startswith(prefix)}
+                rule.state[weight] = {moment: state[f"{name}/{key}/{moment}"].to(weight.device)
+                                      for moment in MOMENTS[name]}

@@ -1,7 +1,8 @@
-"""What a trained network draws, for its record: toy samples are judged, images are put on one sheet."""
+"""Samples of a trained network for its record: toy samples are judged, images are put on one sheet."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,20 +20,24 @@ EVAL_SAMPLES, EVAL_STEPS = 512, (20, 150)
 GRID_ROWS, GRID_COLUMNS, GRID_STEPS, GRID_ZOOM = 4, 10, 150, 2
 
 
-def final_samples(network: nn.Module, dataset: Dataset, out: Path) -> list[dict]:
-    """A row for each set of samples: counts for a toy network; for images the sheet, OUT.png, that they are on."""
+def final_samples(network: nn.Module, dataset: Dataset, out: Path, callback: Callable | None = None) -> list[dict]:
+    """Return a row for each set of samples: counts for a toy network; for images the sheet, OUT.png, that they are on.
+
+    `callback` is called at each step of the sampler, and may end it by an exception.
+    """
     if dataset.layout is not None:
-        return [judge(network, dataset, steps) for steps in EVAL_STEPS]
-    return [sample_grid(network, dataset, out.with_name(out.name + ".png"))]
+        return [judge(network, dataset, steps, callback=callback) for steps in EVAL_STEPS]
+    return [sample_grid(network, dataset, out.with_name(out.name + ".png"), callback=callback)]
 
 
-def judge(network: nn.Module, dataset: Dataset, steps: int, n: int | None = None, seed: int = 0) -> dict:
-    """How many of n samples of a toy network are consistent, clean, novel, and consistent and novel.
+def judge(network: nn.Module, dataset: Dataset, steps: int, n: int | None = None, seed: int = 0,
+          callback: Callable | None = None) -> dict:
+    """Count how many of n samples of a toy network are consistent, clean, novel, and consistent and novel.
 
-    Sampled by `steps` DDIM steps from noise that is a function of (seed, n) alone; n is EVAL_SAMPLES if not given.
+    They are sampled by `steps` DDIM steps from noise that is a function of (seed, n) alone; n None is EVAL_SAMPLES.
     """
     noise = _noise(EVAL_SAMPLES if n is None else n, dataset, seed)
-    images = ddim(NetworkDenoiser(network, SCHEDULE), noise, SCHEDULE, steps=steps)
+    images = ddim(NetworkDenoiser(network, SCHEDULE), noise, SCHEDULE, steps=steps, callback=callback)
     is_consistent, is_novel = consistent(images, dataset.layout), novel(images, dataset.images, dataset.layout)
     counts = {
         "consistent": is_consistent,
@@ -43,12 +48,14 @@ def judge(network: nn.Module, dataset: Dataset, steps: int, n: int | None = None
     return {"steps": steps, "n": len(noise), "seed": seed} | {name: int(flag.sum()) for name, flag in counts.items()}
 
 
-def sample_grid(network: nn.Module, dataset: Dataset, path: Path, seed: int = 0) -> dict:
-    """A sheet of samples as a PNG; with classes, column c shows class c modulo their number."""
+def sample_grid(network: nn.Module, dataset: Dataset, path: Path, seed: int = 0,
+                callback: Callable | None = None) -> dict:
+    """Write a sheet of samples as a PNG; with classes, column c shows class c modulo their number."""
     noise = _noise(GRID_ROWS * GRID_COLUMNS, dataset, seed)
     classes = network.config["classes"]
     labels = np.arange(len(noise)) % GRID_COLUMNS % classes if classes else None
-    images = ddim(NetworkDenoiser(network, SCHEDULE), noise, SCHEDULE, steps=GRID_STEPS, labels=labels)
+    images = ddim(NetworkDenoiser(network, SCHEDULE), noise, SCHEDULE, steps=GRID_STEPS, labels=labels,
+                  callback=callback)
     _, channels, height, width = images.shape
     rows = images.reshape(GRID_ROWS, GRID_COLUMNS, channels, height, width).transpose(0, 3, 1, 4, 2)
     sheet = np.rint((rows.clip(-1, 1) + 1) * 127.5).astype(np.uint8)

@@ -1,3 +1,4 @@
+import hashlib
 import json
 
 import numpy as np
@@ -10,6 +11,7 @@ from empirical.networks import ResNet, ToyCNN, UNet
 from empirical.toy_networks import CHECKPOINTS, COLLECTIONS, SEEDS, VARIANTS, shipped, shipped_config
 from empirical.training.sample_grid import judge
 from empirical.training.toy_config import TrainConfig
+from theory.errors import UserError
 
 EVERY = [(collection, name, seed) for collection, names in COLLECTIONS.items() for name in names for seed in SEEDS]
 
@@ -48,9 +50,76 @@ def test_missing_and_mismatched(tmp_path):
     with pytest.raises(ValueError, match="^checkpoint: net.safetensors does not fit net.json") as error:
         checkpoint.load(tmp_path / "net")
     assert "\n" not in str(error.value)
-    (tmp_path / "net.safetensors").write_bytes(b"half")
-    with pytest.raises(ValueError, match="^checkpoint: net.safetensors does not fit"):
+
+
+def test_the_digest_is_that_of_the_file_of_weights(tmp_path):
+    network = ToyCNN(width=8)
+    checkpoint.save_network(tmp_path / "net", network, {"network": network.config})
+    expected = hashlib.sha256((tmp_path / "net.safetensors").read_bytes()).hexdigest()
+    assert checkpoint.digest(tmp_path / "net") == checkpoint.digest(str(tmp_path / "net")) == expected
+    assert checkpoint.load(tmp_path / "net").metadata["weights_sha256"] == expected
+    with pytest.raises(UserError, match="^checkpoint: found no .*other.safetensors, want the weights"):
+        checkpoint.digest(tmp_path / "other")
+
+
+def damaged(content):
+    header = 8 + int.from_bytes(content[:8], "little")
+    yield from (b"", b"half", content[:-1], content + b"x", content[:header])
+    for at in np.random.default_rng(0).integers(len(content), size=20):
+        yield content[:at] + bytes([content[at] ^ 16]) + content[at + 1:]
+
+
+def test_damaged_weights_are_one_line(tmp_path):
+    network = ToyCNN(width=8)
+    checkpoint.save_network(tmp_path / "net", network, {"network": network.config})
+    path = tmp_path / "net.safetensors"
+    message = ("has the SHA-256 .*, its record says .*, want it as it was written: copy it again, or delete it and "
+               "train it again$")
+    for content in list(damaged(path.read_bytes())):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match=f"^checkpoint: {path} {message}"):
+            checkpoint.load(tmp_path / "net")
+
+
+def test_damaged_weights_of_a_record_without_digest_are_one_line(tmp_path):
+    """Records from before there were digests."""
+    network = ToyCNN(width=8)
+    checkpoint.save_network(tmp_path / "net", network, {"network": network.config})
+    (tmp_path / "net.json").write_text(json.dumps({"network": network.config}))
+    path = tmp_path / "net.safetensors"
+    for content in list(damaged(path.read_bytes()))[:5]:
+        path.write_bytes(content)
+        with pytest.raises(UserError, match="^checkpoint: net.safetensors does not fit net.json") as error:
+            checkpoint.load(tmp_path / "net")
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [
+    b"", b"{", b"\xff\xfe", b"[" * 10**6, b'{"a":' * 10**6, b"[]", b"3", b"null", b"{}", b'{"network": 3}',
+    b'{"network": null}', b'{"network": {"width": "x"}}', b'{"network": {"width": -1}}', b'{"network": {"colour": 1}}',
+    b'{"network": {"width": 1e400}}', b'{"network": {}, "architecture": ["resnet"]}',
+], ids=lambda content: content[:30].decode("latin-1"))
+def test_damaged_records_are_one_line(tmp_path, content):
+    network = ToyCNN(width=8)
+    checkpoint.save_network(tmp_path / "net", network, {"network": network.config})
+    (tmp_path / "net.json").write_bytes(content)
+    with pytest.raises(UserError, match=r"^checkpoint: .*net\.json") as error:
         checkpoint.load(tmp_path / "net")
+    assert "\n" not in str(error.value)
+
+
+def test_a_record_says_what_it_lacks(tmp_path):
+    network = ToyCNN(width=8)
+    checkpoint.save_network(tmp_path / "net", network, {"network": network.config})
+    with pytest.raises(UserError, match="^checkpoint: net.json has no 'data_fingerprint', want it as it was written"):
+        checkpoint.load(tmp_path / "net").metadata["data_fingerprint"]
+
+
+def test_records_from_before_a_new_name_are_read(tmp_path):
+    network = ResNet(width=4, depth=3, parametrization="v")
+    config = {"prediction" if name == "parametrization" else name: value for name, value in network.config.items()}
+    checkpoint.save_network(tmp_path / "net", network, {"architecture": "resnet", "network": config})
+    assert checkpoint.load(tmp_path / "net").network.config == network.config
 
 
 @pytest.mark.parametrize("collection, name, seed", EVERY)
@@ -107,6 +176,12 @@ def test_unknown_networks():
         shipped("cnn-top1", collection="toy-gap")
     with pytest.raises(ValueError, match="^collection: got 'mnist', want one of: toy, toy-gap$"):
         shipped_config("cnn", collection="mnist")
+
+
+@pytest.mark.parametrize("path", sorted(CHECKPOINTS.glob("*/*.safetensors")), ids=lambda p: f"{p.parent.name}/{p.stem}")
+def test_shipped_records_hold_the_digest_of_their_weights(path):
+    record = checkpoint.read_record(path.with_suffix(""))
+    assert record["weights_sha256"] == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_records_are_json():

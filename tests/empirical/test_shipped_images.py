@@ -8,7 +8,7 @@ import torch
 
 from empirical import checkpoint
 from empirical.datasets.idx import DEBIAN
-from empirical.networks.prediction import error_scale
+from empirical.networks.parametrization import error_scale
 from empirical.toy_networks import CHECKPOINTS, COLLECTIONS
 from empirical.training.image_config import ImageTrainConfig
 from empirical.training.loop import training_batch
@@ -48,6 +48,7 @@ def test_its_data_and_its_loss_are_as_stated(name):
     for step in range(1, 9):
         phi, t, eps, which = training_batch(config, torch.from_numpy(data.images), 10**6 + step)
         with torch.no_grad():
-            error = error_scale(config.prediction, t) * (network(phi, t, torch.from_numpy(data.labels)[which]) - eps)
+            error = network(phi, t, torch.from_numpy(data.labels)[which]) - eps
+            error = error_scale(config.parametrization, t) * error
         losses.append(error.square().mean().item())
     assert np.mean(losses) == pytest.approx(record["losses"][-1], rel=0.15)

@@ -34,7 +34,7 @@ def test_every_preset_builds_its_network(labelled, name, network):
 def test_paper_is_kamb_and_gangulis_recipe():
     config = ImageTrainConfig.preset("paper", dataset="mnist")
     assert (config.batch, config.lr, config.decay, config.conditional) == (128, 1e-4, 0.999965, False)
-    assert config.prediction == "eps"
+    assert config.parametrization == "eps"
     assert config.steps == 300 * 60_000 // 128
     assert config.learning_rate(1000) == pytest.approx(1e-4 * 0.999965**1000)
     assert ImageTrainConfig.preset("paper", dataset="cifar10", subset=1280).steps == 3000
@@ -70,7 +70,7 @@ def test_labels_are_needed_only_where_they_are_used(labelled):
     (dict(steps=0), "steps"), (dict(batch=0), "batch"), (dict(width=0), "width"), (dict(depth=0), "depth"),
     (dict(size=0), "size"), (dict(subset=0), "subset"), (dict(lr=0.0), "lr"), (dict(decay=1.5), "decay"),
     (dict(ema=1.0), "ema"), (dict(seed=-1), "seed"), (dict(data_seed=-1), "data_seed"),
-    (dict(network="vit"), "network"), (dict(prediction="x0"), "prediction"), (dict(dtype="float16"), "dtype"),
+    (dict(network="vit"), "network"), (dict(parametrization="x0"), "parametrization"), (dict(dtype="float16"), "dtype"),
 ])
 def test_bad_config(change, name):
     with pytest.raises(ValueError, match=f"^{name}: got .*, want "):
@@ -86,6 +86,9 @@ def test_bad_presets(change):
 
 def test_config_survives_json():
     config = replace(CONFIG, attention="learned", decay=0.9, conditional=True)
+    before = config.to_json()
+    before["prediction"] = before.pop("parametrization")  # its name in older records
+    assert ImageTrainConfig.from_json(before | {"prediction": "eps"}) == replace(config, parametrization="eps")
     assert ImageTrainConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
     with pytest.raises(ValueError, match="^config: got unknown entries momentum"):
         ImageTrainConfig.from_json(config.to_json() | {"momentum": 0.9})

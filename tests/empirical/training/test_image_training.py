@@ -62,7 +62,7 @@ def stop_after(steps):
     return lambda: next(asked) >= steps
 
 
-KINDS = [dict(prediction="eps"), dict(network="unet", depth=2, attention="learned"),
+KINDS = [dict(parametrization="eps"), dict(network="unet", depth=2, attention="learned"),
          dict(attention="top1", conditional=False)]
 
 
@@ -127,18 +127,18 @@ def test_the_sheet_of_colour_images_is_in_colour(tmp_path):
 
 def test_the_loss_is_that_of_the_prediction(tmp_path, data):
     """At the first step both networks have the same weights; their losses are those of v and of eps."""
-    for prediction in ("eps", "v"):
-        run = config(data, prediction=prediction, steps=1)
+    for parametrization in ("eps", "v"):
+        run = config(data, parametrization=parametrization, steps=1)
         torch.manual_seed(_torch_seed(run.seed, 0))
         _, arguments = run.architecture(run.load())
-        network = ResNet(**arguments | {"prediction": "eps"})
+        network = ResNet(**arguments | {"parametrization": "eps"})
         dataset = run.load()
         phi, t, eps, which = training_batch(run, torch.from_numpy(dataset.images), 1)
         signal, noise = (torch.from_numpy(f(t.double().numpy()))[:, None, None, None] for f in (
             lambda t: CosineSchedule().alpha_bar(t) ** 0.5, lambda t: (1 - CosineSchedule().alpha_bar(t)) ** 0.5))
-        target = eps if prediction == "eps" else signal * eps - noise * torch.from_numpy(dataset.images)[which]
+        target = eps if parametrization == "eps" else signal * eps - noise * torch.from_numpy(dataset.images)[which]
         expected = (network(phi, t, torch.from_numpy(dataset.labels)[which]) - target).square().mean().item()
-        record = json.loads(Path(f"{train(run, tmp_path / prediction)}.json").read_text())
+        record = json.loads(Path(f"{train(run, tmp_path / parametrization)}.json").read_text())
         assert record["losses"] == [pytest.approx(expected, abs=1e-5)]
 
 

@@ -16,9 +16,11 @@ from empirical import checkpoint
 from empirical import train as command
 from empirical.datasets import load
 from empirical.toy import ToyLayout
+from empirical.training.command_line import config_from, parser
 from empirical.training.loop import Stopped, train, training_batch
 from empirical.training.sample_grid import judge
 from empirical.training.toy_config import TrainConfig
+from theory.errors import UserError
 from theory.schedules import CosineSchedule
 
 ROOT = Path(__file__).parents[3]
@@ -71,7 +73,7 @@ def test_batch_noises_training_images():
 @pytest.mark.parametrize("share", [0.0, 0.8, 1.0])
 def test_times_have_their_share_in_the_window(share):
     images = torch.from_numpy(load("toy", count=8).images)
-    config = replace(SMALL, batch=1000, window=(0.3, 0.5), window_share=share)
+    config = replace(SMALL, batch=1000, time_window=(0.3, 0.5), window_share=share)
     t = training_batch(config, images, 1)[1]
     inside = ((t >= 0.3) & (t <= 0.5)).float().mean().item()
     assert inside == pytest.approx(share + (1 - share) * 0.2, abs=0.005)
@@ -177,6 +179,105 @@ def test_another_config_does_not_overwrite(tmp_path):
         train(replace(SMALL, layout=ToyLayout(gap=1)), tmp_path / "half")
 
 
+def damaged_states(content):
+    """(what was done, the state's bytes after it)."""
+    header = 8 + int.from_bytes(content[:8], "little")
+    yield "empty", b""
+    yield "rubbish", b"rubbish" * 30
+    yield "truncated", content[: len(content) // 2]
+    for at in (3, 20, header // 2, header - 40, header + 1, (header + len(content)) // 2, len(content) - 1):
+        yield f"bit {at}", content[:at] + bytes([content[at] ^ 4]) + content[at + 1:]
+
+
+def test_a_damaged_state_is_one_line(tmp_path):
+    with pytest.raises(Stopped):
+        train(SMALL, tmp_path / "net", stop=stop_after(2))
+    path = tmp_path / "net.resume.safetensors"
+    for what, content in list(damaged_states(path.read_bytes())):
+        path.write_bytes(content)
+        message = "is not a training state, or was changed since it was written .*, delete it to start again$"
+        with pytest.raises(UserError, match=f"^out: net.resume.safetensors {message}") as error:
+            train(SMALL, tmp_path / "net")
+        assert "\n" not in str(error.value), what
+
+
+@pytest.mark.parametrize("gone", ["weight/conv1.weight", "average/head.3.bias", "adam/conv2.bias/exp_avg", "losses"])
+def test_a_state_without_one_of_its_tensors_is_one_line(tmp_path, gone):
+    with pytest.raises(Stopped):
+        train(SMALL, tmp_path / "net", stop=stop_after(2))
+    path = tmp_path / "net.resume.safetensors"
+    tensors, record = checkpoint.load_state(path)
+    for change in (None, torch.zeros(7, 7)):
+        tensors.pop(gone, None)
+        if change is not None and gone != "losses":
+            tensors[gone] = change
+        checkpoint.save_state(path, tensors, record)
+        if change is not None and gone.startswith("adam"):
+            break  # a moment of another shape is torch's to find, at the next step
+        message = "^out: net.resume.safetensors is no whole training state .*, delete it to start again$"
+        with pytest.raises(UserError, match=message) as error:
+            train(SMALL, tmp_path / "net")
+        assert "\n" not in str(error.value)
+
+
+def test_a_damaged_result_is_not_overwritten(tmp_path):
+    """It is no unfinished run: it may be the only copy of a long training."""
+    train(SMALL, tmp_path / "net")
+    for suffix in (".safetensors", ".json"):
+        path = tmp_path / f"net{suffix}"
+        whole = path.read_bytes()
+        for content in (b"", whole[:100], b"[" * 10**5, whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:]):
+            path.write_bytes(content)
+            if suffix == ".json" and content[:1] == whole[:1] and len(content) == len(whole):
+                continue
+            with pytest.raises(UserError, match=f"^checkpoint: .*net{suffix} .*copy it again, or delete it") as error:
+                train(SMALL, tmp_path / "net")
+            assert "\n" not in str(error.value) and path.read_bytes() == content
+        path.unlink()
+        with pytest.raises(UserError, match="^out: .*net.* is there without net.* delete it to train again"):
+            train(SMALL, tmp_path / "net")
+        path.write_bytes(whole)
+    train(SMALL, tmp_path / "net")
+
+
+def test_a_kill_between_the_two_files_of_a_result_is_taken_up(tmp_path, monkeypatch):
+    whole = train(SMALL, tmp_path / "whole")
+
+    def kill(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(checkpoint, "write_text", kill)
+        train(SMALL, tmp_path / "net")
+    assert (tmp_path / "net.safetensors").exists() and not (tmp_path / "net.json").exists()
+    monkeypatch.setattr("empirical.training.loop._Run.advance", kill)  # nothing is computed again
+    assert same(weights(train(SMALL, tmp_path / "net")), weights(whole))
+
+
+def test_a_stop_while_the_samples_are_drawn_loses_nothing(tmp_path, monkeypatch):
+    whole = train(SMALL, tmp_path / "whole")
+    with pytest.raises(Stopped, match="after step 12$"):
+        train(SMALL, tmp_path / "net", stop=stop_after(12))
+    monkeypatch.setattr("empirical.training.loop._Run.advance", lambda run: pytest.fail("a step was taken again"))
+    assert same(weights(train(SMALL, tmp_path / "net")), weights(whole))
+
+
+@pytest.mark.parametrize("steps", [1, 5])
+def test_diverged_training_is_one_line(tmp_path, steps):
+    config = replace(SMALL, steps=steps, lr=1e38, attention=None)
+    with pytest.raises(UserError, match=r"^lr: got 1e\+38, and the training diverged .* at step .*, want a smaller"):
+        train(config, tmp_path / "net")
+    assert not (tmp_path / "net.json").exists()
+
+
+def test_leftovers_of_killed_runs_are_removed(tmp_path):
+    left = tmp_path / f".net.{'0' * 16}.tmp.safetensors"
+    left.write_bytes(b"half")
+    os.utime(left, (1, 1))
+    train(SMALL, tmp_path / "net")
+    assert not left.exists()
+
+
 def test_average_is_not_the_last_weights(tmp_path):
     with pytest.raises(Stopped):
         train(SMALL, tmp_path / "net", stop=stop_after(11))
@@ -191,14 +292,11 @@ def test_bad_arguments(tmp_path):
         train(SMALL, tmp_path / "net", device="tpu")
     with pytest.raises(ValueError, match="^checkpoint_every: got 0"):
         train(SMALL, tmp_path / "net", checkpoint_every=0)
-    (tmp_path / "net.resume.safetensors").write_bytes(b"rubbish")
-    with pytest.raises(ValueError, match="^out: net.resume.safetensors is not a training state"):
-        train(SMALL, tmp_path / "net")
 
 
 @pytest.mark.parametrize("change, name", [
     (dict(steps=0), "steps"), (dict(batch=0), "batch"), (dict(width=0), "width"), (dict(count=0), "count"),
-    (dict(depth=-1), "depth"), (dict(lr=0.0), "lr"), (dict(window=(0.6, 0.3)), "window"),
+    (dict(depth=-1), "depth"), (dict(lr=0.0), "lr"), (dict(time_window=(0.6, 0.3)), "time_window"),
     (dict(window_share=1.5), "window_share"), (dict(ema=1.0), "ema"), (dict(seed=-1), "seed"),
 ])
 def test_bad_config(change, name):
@@ -218,8 +316,25 @@ def test_records_from_before_depth_are_of_depth_0():
     assert TrainConfig.from_json(record) == SMALL
 
 
+def test_records_from_before_a_new_name_are_read():
+    record = replace(SMALL, time_window=(0.1, 0.2)).to_json()
+    record["window"] = record.pop("time_window")
+    assert TrainConfig.from_json(record).time_window == (0.1, 0.2)
+
+
+@pytest.mark.parametrize("damage", [
+    lambda record: [record], lambda record: record | {"layout": 3}, lambda record: record | {"lr": "x"},
+    lambda record: record | {"time_window": None}, lambda record: record | {"layout": {"pears": 4}},
+    lambda record: record | {"steps": None} | {"width": [1]}, lambda record: record | {"time_window": [0.1, "x"]},
+])
+def test_records_that_are_none_are_one_line(damage):
+    with pytest.raises(UserError) as error:
+        TrainConfig.from_json(damage(SMALL.to_json()))
+    assert "\n" not in str(error.value)
+
+
 def test_config_survives_json():
-    config = replace(SMALL, layout=ToyLayout(gap=2, family="all"), window=(0.2, 0.7))
+    config = replace(SMALL, layout=ToyLayout(gap=2, family="all"), time_window=(0.2, 0.7))
     assert TrainConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
     with pytest.raises(ValueError, match="^config: got unknown entries momentum"):
         TrainConfig.from_json(config.to_json() | {"momentum": 0.9})
@@ -259,7 +374,7 @@ def test_command_end_to_end(tmp_path, capsys):
     (["--count", "0"], "count: got 0, want at least 1"),
     (["--depth", "-1"], "depth: got -1, want at least 0"),
     (["--gap", "-1"], "gap: got -1, want"),
-    (["--window", "0.9", "0.1"], "window: got (0.9, 0.1), want"),
+    (["--window", "0.9", "0.1"], "time_window: got (0.9, 0.1), want"),
     (["--threads", "0"], "threads: got 0"),
 ])
 def test_user_errors_are_one_line_and_status_2(tmp_path, capsys, arguments, message):
@@ -269,16 +384,66 @@ def test_user_errors_are_one_line_and_status_2(tmp_path, capsys, arguments, mess
 
 
 def test_all_images_can_be_asked_for():
-    config = command.config_from(command.parser().parse_args(["--out", "net", "--count", "all", "--gap", "2"]))
+    config = config_from(parser().parse_args(["--out", "net", "--count", "all", "--gap", "2"]))
     assert config == TrainConfig(count=None, layout=ToyLayout(gap=2))
 
 
-@pytest.mark.parametrize("arguments", [["--attention", "soft"], ["--count", "every"]])
-def test_unknown_arguments_are_status_2(capsys, arguments):
+@pytest.mark.parametrize("arguments", [["--attention", "soft"], ["--count", "every"], ["--colour", "red"]])
+def test_unknown_arguments_are_one_line_and_status_2(capsys, arguments):
     with pytest.raises(SystemExit) as stopped:
         command.main(["--out", "net", *arguments])
-    assert stopped.value.code == 2
-    capsys.readouterr()
+    said = capsys.readouterr().err
+    assert stopped.value.code == 2 and said.count("\n") == 1 and arguments[0] in said
+
+
+def test_options_by_their_older_names():
+    arguments = ["--out", "net", "--window", "0.1", "0.2"]
+    assert config_from(parser().parse_args(arguments)) == TrainConfig(time_window=(0.1, 0.2))
+    arguments = ["--out", "net", "--dataset", "mnist", "--prediction", "eps"]
+    assert config_from(parser().parse_args(arguments)).parametrization == "eps"
+
+
+def test_a_users_error_is_traced_on_request_and_a_bug_always(tmp_path, monkeypatch):
+    with pytest.raises(UserError):
+        command.main(["--out", str(tmp_path / "net"), "--steps", "0", "--traceback"])
+    monkeypatch.setattr("empirical.training.loop.train", lambda *_, **__: [] + 1)
+    with pytest.raises(TypeError):
+        command.main(["--out", str(tmp_path / "net")])
+
+
+INTERRUPTED = """
+import builtins, os, signal, sys
+importing = builtins.__import__
+
+def listen(name, *rest):
+    if name.startswith(sys.argv[1]):
+        builtins.__import__ = importing
+        os.kill(os.getpid(), int(sys.argv[2]))
+    return importing(name, *rest)
+
+builtins.__import__ = listen
+from empirical.train import main
+sys.exit(main(["--out", sys.argv[3], "--steps", "1"]))
+"""
+
+
+@pytest.mark.parametrize("module", ["numpy", "torch", "empirical.training.loop", "safetensors"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_first_seconds_ends_in_one_line(tmp_path, module, number):
+    arguments = [sys.executable, "-c", INTERRUPTED, module, str(int(number)), str(tmp_path / "net")]
+    done = subprocess.run(arguments, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 128 + number
+    assert done.stderr == "stopped while it was starting; the same command starts it again\n"
+
+
+def test_a_process_that_another_one_stopped_ends_as_it_does(tmp_path, capsys, monkeypatch):
+    """Under torchrun one process gets the signal, and all stop: those without it too, without a traceback."""
+    def stopped(*_, **__):
+        raise Stopped(3)
+
+    monkeypatch.setattr("empirical.training.loop.train", stopped)
+    assert command.main(["--out", str(tmp_path / "net")]) == 128 + signal.SIGTERM
+    assert capsys.readouterr().err == "stopped after step 3 of 7000; the same command goes on from there\n"
 
 
 @pytest.mark.slow

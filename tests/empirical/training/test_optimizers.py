@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from empirical.networks.toy_cnn import ToyCNN
-from empirical.train import main
+from empirical.networks import ResNet, ToyCNN, UNet
+from empirical.training.image_config import ImageTrainConfig
 from empirical.training.optimizers import Optimizer
 from empirical.training.toy_config import TrainConfig
 
@@ -59,8 +59,15 @@ def test_the_step_goes_downhill():
         assert ((after[key] - before[key]) * gradient[key]).sum() < 0, key
 
 
-def test_unknown_optimizers_are_named(tmp_path, capsys):
-    with pytest.raises(ValueError, match="^optimizer: got 'sgd', want one of adam, muon$"):
-        TrainConfig(optimizer="sgd")
-    assert main(["--dataset", "mnist", "--optimizer", "muon", "--out", str(tmp_path / "x")]) == 2
-    assert "optimizer: got 'muon' for 'mnist', but it is for the toy set only" in capsys.readouterr().err
+def test_unknown_optimizers_are_named():
+    for config in (TrainConfig, lambda **a: ImageTrainConfig(dataset="mnist", **a)):
+        with pytest.raises(ValueError, match="^optimizer: got 'sgd', want one of adam, muon$"):
+            config(optimizer="sgd")
+
+
+@pytest.mark.parametrize("build", [lambda: ResNet(width=16, depth=4), lambda: UNet(widths=(16, 32))])
+def test_muon_steps_the_hidden_convolutions_of_networks_for_images(build):
+    network = build()
+    hidden = set(Optimizer("muon", network, 16).stepped["muon"])
+    assert {"layers.0.weight"} <= hidden or {"down.0.second.weight", "down.1.first.weight"} <= hidden
+    assert not {key for key in hidden if key.startswith(("first.", "last.", "down.0.first")) or key.endswith("bias")}

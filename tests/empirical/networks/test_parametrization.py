@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from empirical.networks import ResNet, UNet
-from empirical.networks.prediction import as_eps, error_scale
+from empirical.networks.parametrization import as_eps, error_scale
 from theory.schedules import CosineSchedule
 
 
@@ -34,12 +34,12 @@ def test_errors_of_v_are_larger_than_those_of_eps_by_their_scale():
 
 
 @pytest.mark.parametrize("build", [lambda **a: ResNet(width=4, depth=3, **a), lambda **a: UNet(widths=(4, 8), **a)])
-def test_both_predictions_are_one_network_with_another_reading(build):
+def test_both_parametrizations_are_one_network_with_another_reading(build):
     networks = {}
-    for prediction in ("eps", "v"):
+    for parametrization in ("eps", "v"):
         torch.manual_seed(0)
-        networks[prediction] = build(channels=2, prediction=prediction).double()
+        networks[parametrization] = build(channels=2, parametrization=parametrization).double()
     phi, t = torch.randn(5, 2, 4, 4, dtype=torch.float64), torch.linspace(0.01, 1, 5, dtype=torch.float64)
     torch.testing.assert_close(networks["v"](phi, t), as_eps("v", networks["eps"](phi, t), phi, t))
-    with pytest.raises(ValueError, match="^prediction: got 'x0', want one of eps, v"):
-        build(prediction="x0")
+    with pytest.raises(ValueError, match="^parametrization: got 'x0', want one of eps, v"):
+        build(parametrization="x0")

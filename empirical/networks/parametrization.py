@@ -15,26 +15,26 @@ import torch
 from theory.errors import UserError
 from theory.schedules import CosineSchedule
 
-PREDICTIONS = ("eps", "v")
+PARAMETRIZATIONS = ("eps", "v")
 
 
-def check_prediction(prediction: str) -> None:
+def check_parametrization(parametrization: str) -> None:
     """UserError unless it is "eps" or "v"."""
-    if prediction not in PREDICTIONS:
-        raise UserError(f"prediction: got {prediction!r}, want one of {', '.join(PREDICTIONS)}")
+    if parametrization not in PARAMETRIZATIONS:
+        raise UserError(f"parametrization: got {parametrization!r}, want one of {', '.join(PARAMETRIZATIONS)}")
 
 
-def as_eps(prediction: str, output: torch.Tensor, phi: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+def as_eps(parametrization: str, output: torch.Tensor, phi: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
     """The noise that the last layer's output means: (B, C, H, W)."""
-    if prediction == "eps":
+    if parametrization == "eps":
         return output
     angle = _angle(t)
     return angle.sin() * phi + angle.cos() * output
 
 
-def error_scale(prediction: str, t: torch.Tensor) -> torch.Tensor | float:
+def error_scale(parametrization: str, t: torch.Tensor) -> torch.Tensor | float:
     """The error of the last layer's output over that of eps: 1, or 1 / cos(a) (B, 1, 1, 1)."""
-    return 1.0 if prediction == "eps" else 1.0 / _angle(t).cos()
+    return 1.0 if parametrization == "eps" else 1.0 / _angle(t).cos()
 
 
 def _angle(t: torch.Tensor) -> torch.Tensor:
