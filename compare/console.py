@@ -55,7 +55,7 @@ def environment() -> dict[str, str]:
     found, here = versions(), checkout()
     ours = found.pop("patchmosaic")
     if here:
-        ours += f", commit {here['git_commit'][:12]}{' with changes' * here['git_dirty']}"
+        ours += f", commit {here['git_commit']:.12}{' with changes' if here['git_dirty'] else ''}"
     return {"patchmosaic": ours} | found | _torch() | {
         "system": platform.platform(),
         "cpu": _cpu(),
@@ -102,7 +102,8 @@ def _threads() -> str:
     import numba
 
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{usable} of {os.cpu_count()} CPUs usable, numba {numba.config.NUMBA_NUM_THREADS}"
+    taken = numba.config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]  # set when numba is imported
+    return f"{usable} of {os.cpu_count()} CPUs usable, numba {taken}"
 
 
 if __name__ == "__main__":
