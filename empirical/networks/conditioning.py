@@ -25,7 +25,8 @@ class TimeEmbedding(nn.Module):
     def forward(self, t: torch.Tensor) -> torch.Tensor:
         exponents = torch.linspace(0.0, math.log(1000.0), self.FREQUENCIES, dtype=t.dtype, device=t.device)
         angles = t[:, None] * exponents.exp()
-        return self.mlp(torch.cat([angles.sin(), angles.cos()], dim=-1))
+        waves = torch.cat([angles.sin(), angles.cos()], dim=-1)
+        return self.mlp(waves.to(self.mlp[0].weight.dtype))  # times come in float32 also where weights are half
 
 
 def embed(time: TimeEmbedding, label: nn.Embedding | None, t: torch.Tensor, labels: torch.Tensor | None):
