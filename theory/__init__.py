@@ -1,6 +1,6 @@
 """What should a diffusion network draw? Closed-form posterior means of the training set, machine by machine."""
 
-from theory.errors import UserError
+from theory.errors import ImageRangeWarning, UserError
 from theory.machines.attention.consensus import ConsensusScore
 from theory.machines.attention.evidence_sharing import AttentionScore
 from theory.machines.attention.innovation import InnovationScore
@@ -28,6 +28,7 @@ __all__ = [
     "EquivariantScore",
     "ExponentialSchedule",
     "IdealScore",
+    "ImageRangeWarning",
     "InnovationScore",
     "LinearSchedule",
     "LocalScore",

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+import reprlib
+import sys
+import warnings
+from collections.abc import Sequence
+
 import numpy as np
 
-from theory.errors import UserError
+from theory.errors import ImageRangeWarning, UserError
+
+LARGEST_PIXEL = 2.0
+"""Training images are meant to lie in [-1, 1]; beyond this they are in other units."""
+
+LARGEST = 1e150
+"""Numbers whose squares float64 holds, with room for sums; above 1 / LARGEST, their inverses too."""
 
 
 def training_images(images) -> np.ndarray:
-    """images (N, C, H, W), finite floats, N >= 1 -> float32, contiguous."""
-    array = as_numpy(images)
+    """images (N, C, H, W), floats in [-1, 1], N >= 1 -> float32, contiguous."""
+    array = _numbers("images", images)
     if array.ndim != 4 or 0 in array.shape:
         raise UserError(f"images: got shape {array.shape}, want (N, C, H, W) with at least one image")
-    if not np.issubdtype(array.dtype, np.floating):
-        raise UserError(f"images: got dtype {array.dtype}, want floats, scaled to [-1, 1]")
-    if not np.isfinite(array).all():
-        raise UserError(f"images: got {_non_finite(array)}, want finite values in [-1, 1]")
+    if array.dtype.kind != "f":
+        raise UserError(f"images: got dtype {array.dtype}, want floats, scaled to [-1, 1], as by images / 127.5 - 1")
+    _all_finite("images", array, " in [-1, 1]")
+    low, high = float(array.min()), float(array.max())
+    if max(-low, high) > LARGEST_PIXEL:
+        raise UserError(f"images: got values from {low:.4g} to {high:.4g}, want [-1, 1], as by images / 127.5 - 1")
+    if low >= 0.0:
+        warnings.warn(f"images: got values from {low:.4g} to {high:.4g}, none below 0; want [-1, 1], as by "
+                      "2 * images - 1 of values in [0, 1]", ImageRangeWarning, stacklevel=_outside())
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
@@ -23,89 +39,135 @@ def training_labels(labels, count: int) -> np.ndarray | None:
     """labels (N,) of integers, one an image, or None."""
     if labels is None:
         return None
-    array = as_numpy(labels)
-    if array.shape != (count,) or not np.issubdtype(array.dtype, np.integer):
+    array = _numbers("labels", labels)
+    if array.shape != (count,) or array.dtype.kind not in "iu":
         raise UserError(f"labels: got shape {array.shape} of {array.dtype}, want ({count},) integers, one an image")
     return array
 
 
 def queries(x, image_shape: tuple[int, ...]) -> np.ndarray:
     """x (B, C, H, W), finite, of the training images' shape -> float64."""
-    array = as_numpy(x)
-    if array.ndim != 4 or array.shape[1:] != image_shape:
+    array = _numbers("x", x)
+    if array.ndim != 4 or array.shape[1:] != image_shape or not len(array):
         want = ", ".join(map(str, image_shape))
         raise UserError(f"x: got shape {array.shape}, want (B, {want}) like the training images")
-    if not np.issubdtype(array.dtype, np.floating):
+    if array.dtype.kind != "f":
         raise UserError(f"x: got dtype {array.dtype}, want floats")
-    if not np.isfinite(array).all():
-        raise UserError(f"x: got {_non_finite(array)}, want finite values")
-    return array.astype(np.float64)
+    _all_finite("x", array)
+    return np.ascontiguousarray(array, dtype=np.float64)
 
 
 def noise_levels(sigma, count: int) -> np.ndarray:
     """sigma > 0, finite, a number or one a query -> float64 (B,)."""
-    array = np.asarray(as_numpy(sigma), dtype=np.float64)
+    array = _numbers("sigma", sigma)
+    if array.dtype.kind not in "fiu":
+        raise UserError(f"sigma: got {shown(sigma)}, want a number or ({count},), one a query")
     if array.shape not in ((), (count,)):
         raise UserError(f"sigma: got shape {array.shape}, want a number or ({count},), one a query")
+    array = array.astype(np.float64)
     if not (np.isfinite(array) & (array > 0.0)).all():
-        raise UserError(f"sigma: got {array if array.ndim == 0 else array.tolist()}, want finite numbers above 0")
+        raise UserError(f"sigma: got {shown(array.tolist())}, want finite numbers above 0")
     return np.broadcast_to(array, (count,)).copy()
 
 
-def odd_patch_size(patch_size) -> int:
+def finite_answer(x: np.ndarray, sigma: np.ndarray) -> None:
+    """x (B, C, H, W) and sigma (B,), such that |x|^2 / (2 sigma^2) stays within float64."""
+    largest = np.abs(x).max(axis=(1, 2, 3))
+    if largest.max() > LARGEST / x[0].size:
+        raise UserError(f"x: got {largest.max():.3g}, want numbers whose squares float64 holds")
+    if sigma.max() > LARGEST:
+        raise UserError(f"sigma: got {sigma.max():.3g}, want at most {LARGEST:g}")
+    least = (largest + LARGEST_PIXEL) * x[0].size / LARGEST
+    if (sigma < least).any():
+        raise UserError(f"sigma: got {sigma[sigma < least][0]:.3g}, want at least {least.max():.3g}, so that float64 "
+                        "holds |x|^2 / (2 sigma^2)")
+
+
+def odd_patch_size(patch_size, name: str = "patch_size") -> int:
     """patch_size: an odd integer, at least 1."""
     if isinstance(patch_size, bool) or not isinstance(patch_size, int | np.integer):
-        raise UserError(f"patch_size: got {patch_size!r}, want an odd integer")
+        raise UserError(f"{name}: got {shown(patch_size)}, want an odd integer")
     if patch_size < 1 or patch_size % 2 == 0:
-        raise UserError(f"patch_size: got {patch_size}, want an odd integer of at least 1")
+        raise UserError(f"{name}: got {patch_size}, want an odd integer of at least 1")
     return int(patch_size)
 
 
 def patch_sizes(sizes) -> list[int]:
     """patch_sizes: one or several of odd_patch_size."""
-    if len(sizes) == 0:
-        raise UserError("patch_sizes: got none, want at least one")
-    return [odd_patch_size(k) for k in sizes]
+    return [odd_patch_size(k, "patch_sizes") for k in sequence("patch_sizes", sizes)]
+
+
+def sequence(name: str, values) -> list:
+    """values: one or several of anything."""
+    one = isinstance(values, str | bytes) or not isinstance(values, Sequence | np.ndarray | range)
+    if one or (isinstance(values, np.ndarray) and values.ndim != 1):
+        raise UserError(f"{name}: got {shown(values)}, want a list")
+    if len(values) == 0:
+        raise UserError(f"{name}: got none, want at least one")
+    return list(values)
 
 
 def choice(name: str, value, allowed: tuple[str, ...]) -> str:
     """value: one of the allowed words."""
-    if value not in allowed:
-        raise UserError(f"{name}: got {value!r}, want one of {', '.join(map(repr, allowed))}")
+    if not isinstance(value, str) or value not in allowed:
+        raise UserError(f"{name}: got {shown(value)}, want one of {', '.join(map(repr, allowed))}")
     return value
+
+
+def boolean(name: str, value) -> bool:
+    """value: True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise UserError(f"{name}: got {shown(value)}, want True or False")
+    return bool(value)
 
 
 def tolerance(value) -> float | None:
     """None, or a finite number above 0."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number) or not 0 < value < np.inf:
-        raise UserError(f"tolerance: got {value!r}, want None or a number above 0")
+    if value is not None and not (_is_number(value) and 0 < value < np.inf):
+        raise UserError(f"tolerance: got {shown(value)}, want None or a number above 0")
+    return None if value is None else float(value)
+
+
+def above_0(name: str, value) -> float:
+    """value: a finite number above 0."""
+    if not _is_number(value) or not 0 < value < np.inf:
+        raise UserError(f"{name}: got {shown(value)}, want a finite number above 0")
     return float(value)
 
 
 def at_least_0(name: str, value, most: float = np.inf) -> float:
     """value: a finite number of at least 0, and at most `most`."""
-    number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
-    if not number or not np.isfinite(value) or value < 0.0:
-        raise UserError(f"{name}: got {value!r}, want a finite number of at least 0")
+    if not _is_number(value) or not 0 <= value < np.inf:
+        raise UserError(f"{name}: got {shown(value)}, want a finite number of at least 0")
     if value > most:
-        raise UserError(f"{name}: got {value!r}, want a number from 0 to {most:g}")
+        raise UserError(f"{name}: got {shown(value)}, want a number from 0 to {most:g}")
     return float(value)
 
 
-def integer(name: str, value, least: int) -> int:
-    """value: an integer of at least `least`."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise UserError(f"{name}: got {value!r}, want an integer of at least {least}")
+def fraction(name: str, value) -> float | None:
+    """None, or a number in [0, 1]."""
+    if value is not None and not (_is_number(value) and 0 <= value <= 1):
+        raise UserError(f"{name}: got {shown(value)}, want None or a number in [0, 1]")
+    return None if value is None else float(value)
+
+
+def integer(name: str, value, least: int, most: int | None = None) -> int:
+    """value: an integer of at least `least`, and at most `most`."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < least or (most is not None and value > most):
+        want = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise UserError(f"{name}: got {shown(value)}, want an integer {want}")
     return int(value)
 
 
 def attention_matrix(alpha, pixels: int) -> np.ndarray:
     """attention (P, P) or (B, P, P) over P pixels in row-major order: rows sum to 1, nothing negative, diagonal 0."""
-    array = as_numpy(alpha).astype(np.float64)
-    if array.ndim not in (2, 3) or array.shape[-2:] != (pixels, pixels):
+    array = _numbers("attention", alpha)
+    if array.ndim not in (2, 3) or array.shape[-2:] != (pixels, pixels) or not len(array):
         raise UserError(f"attention: got shape {array.shape}, want ({pixels}, {pixels}) or (B, {pixels}, {pixels})")
+    if array.dtype.kind not in "fiub":
+        raise UserError(f"attention: got dtype {array.dtype}, want numbers")
+    array = array.astype(np.float64)
     if not np.isfinite(array).all() or (array < 0.0).any():
         raise UserError("attention: got entries that are negative, NaN or infinite, want weights of at least 0")
     if np.abs(np.diagonal(array, axis1=-2, axis2=-1)).max() > 1e-6:
@@ -130,8 +192,8 @@ def query_labels(labels, count: int, conditional: bool) -> list[int | None]:
         return [None] * count
     if not conditional:
         raise UserError("labels: got labels for a machine built without them, want None (or build it with labels=)")
-    array = as_numpy(labels)
-    if array.shape not in ((), (count,)) or not np.issubdtype(array.dtype, np.integer):
+    array = _numbers("labels", labels)
+    if array.shape not in ((), (count,)) or array.dtype.kind not in "iu":
         raise UserError(f"labels: got shape {array.shape} of {array.dtype}, want an integer or ({count},) integers")
     return np.broadcast_to(array, (count,)).tolist()
 
@@ -152,6 +214,39 @@ def like(result: np.ndarray, x):
     return result.astype(np.asarray(x).dtype)
 
 
-def _non_finite(array: np.ndarray) -> str:
+def shown(value) -> str:
+    """A value in a few words of one line."""
+    if isinstance(value, np.ndarray) or hasattr(value, "detach"):
+        return f"{type(value).__name__} of shape {tuple(value.shape)}"
+    return " ".join(reprlib.repr(value).split())
+
+
+def _numbers(name: str, value) -> np.ndarray:
+    """An array of what came, if it is one at all."""
+    try:
+        array = as_numpy(value)
+    except (TypeError, ValueError, RuntimeError) as error:  # ragged lists, tensors that numpy has no type for
+        raise UserError(f"{name}: got {shown(value)}, want an array of numbers") from error
+    if array.dtype.kind not in "biufc":
+        raise UserError(f"{name}: got {shown(value)}, want numbers")
+    return array
+
+
+def _is_number(value) -> bool:
+    return isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+
+
+def _all_finite(name: str, array: np.ndarray, where: str = "") -> None:
     bad = ~np.isfinite(array)
-    return f"{int(bad.sum())} values that are NaN or infinite (the first at {tuple(map(int, np.argwhere(bad)[0]))})"
+    if bad.any():
+        first = tuple(map(int, np.argwhere(bad)[0]))
+        raise UserError(f"{name}: got {int(bad.sum())} values that are NaN or infinite (the first at {first}), want "
+                        f"finite values{where}")
+
+
+def _outside() -> int:
+    """The `stacklevel` at which a warning, given by the caller, points out of this package."""
+    frame, level = sys._getframe(1), 1
+    while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == "theory":
+        frame, level = frame.f_back, level + 1
+    return level

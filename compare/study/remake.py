@@ -13,7 +13,7 @@ from empirical.datasets import Dataset, load
 from empirical.toy_networks import shipped_config
 from empirical.training.toy_config import TrainConfig
 from theory import AttentionScore, EquivariantLocalScore, IdealScore, LocalScore
-from theory.machines.attention.attending import ATTENTIONS
+from theory.machines.attention.maps import ATTENTIONS
 from theory.machines.machine import ScoreMachine
 
 MACHINES = {

@@ -11,17 +11,17 @@ import numpy as np
 
 from compare.report.plots import mosaic
 from compare.study.noise import initial_noise
-from theory import CosineSchedule, EquivariantLocalScore, LocalScore, ddim
+from theory import CosineSchedule, ddim
 from theory.engine.geometry import equivariant_axis, local_axis
-from theory.machines.local import PatchMachine
+from theory.machines.candidates import Candidates, EveryPlace, SamePlace
+from theory.machines.patch import PatchMachine
 
 
-class RowScore(PatchMachine):
+class SameRow(Candidates):
     """Translation-equivariant along rows only."""
 
-    def _axis(self, length, patch_size):
-        along_rows = length == self.image_shape[2]
-        return (equivariant_axis if along_rows else local_axis)(length, patch_size, self.boundary)
+    def axes(self, height, width, patch_size):
+        return local_axis(height, patch_size, self.boundary), equivariant_axis(width, patch_size, self.boundary)
 
 
 # %%
@@ -32,8 +32,8 @@ centre = rng.uniform(2, 14, (60, 1, 1))
 images = (0.12 * (y - 6) + 0.8 * np.exp(-((x - centre) ** 2) / 4))[:, None].clip(-1, 1).astype(np.float32)
 
 phi_1 = initial_noise(0, range(6), images.shape[1:])
-kinds = {"same place": LocalScore, "same row": RowScore, "every place": EquivariantLocalScore}
-drawn = [ddim(kind(images, patch_size=5), phi_1, CosineSchedule(), steps=20) for kind in kinds.values()]
+kinds = {"same place": SamePlace(), "same row": SameRow(), "every place": EveryPlace()}  # LocalScore, ours, ELS
+drawn = [ddim(PatchMachine(images, 5, candidates), phi_1, CosineSchedule(), steps=20) for candidates in kinds.values()]
 
 figure, axes = plt.subplots(layout="constrained", figsize=(5, 2.4))
 axes.imshow(mosaic(np.stack([images[:6], *drawn])))
@@ -41,6 +41,6 @@ axes.set_yticks([7, 20, 33, 46], ["training", *kinds])
 axes.set_xticks([])
 
 # %%
-# Where the patches come from: in ``RowScore`` always from the pixel's own row.
-found = RowScore(images, patch_size=5).attribute(drawn[1][:1], 0.1)
+# Where the patches come from: in ``SameRow`` always from the pixel's own row.
+found = PatchMachine(images, 5, SameRow()).attribute(drawn[1][:1], 0.1)
 print((found.source_y == found.y).all().item(), (found.source_x == found.x).all().item())

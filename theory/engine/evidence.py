@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cached_property, lru_cache, reduce
+from functools import cached_property, reduce
 
 import numpy as np
 
@@ -28,15 +28,18 @@ class Evidence:
         self.x, self.sigma, self.axes = x, sigma, axes
         at_once = max(1, EVIDENCE_BYTES // (bank.images_per_block * x[0].size * (16 + 4 * len(x))))
         orders = [request.order[start : start + at_once] for start in range(0, len(request.order), at_once)]
-        orders = [order for order in orders if bank.present(order, request.left_out).any()]
-        self._orders = orders
-        self._part = lru_cache(maxsize=1)(lambda number: request.engine.image_evidence(
-            x, sigma, bank, replace(request, order=orders[number]), *axes))
+        self._orders = [order for order in orders if bank.present(order, request.left_out).any()]
+        self._bank, self._request = bank, request
+        self._last: tuple[int, ImageEvidence] | None = None
 
     def parts(self) -> Iterator[tuple[np.ndarray, ImageEvidence]]:
         """The blocks of each part, and what its images say."""
         for number, order in enumerate(self._orders):
-            yield order, self._part(number)
+            if self._last is None or self._last[0] != number:
+                request = replace(self._request, order=order)
+                self._last = number, self._request.engine.image_evidence(self.x, self.sigma, self._bank, request,
+                                                                         *self.axes)
+            yield order, self._last[1]
 
     def by_pixel(self) -> Iterator[np.ndarray]:
         """S (n, P) of each part, pixels in row-major order."""

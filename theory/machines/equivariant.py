@@ -1,4 +1,10 @@
-"""The equivariant score: the ideal score of the training set and all its circular translates."""
+"""The equivariant score: the ideal score of the training set and all its circular translates.
+
+    x0 = sum_{i,s} W_{i,s} T_s varphi_i,   W_{i,s} proportional to exp(-|x - T_s varphi_i|^2 / (2 sigma^2))
+
+Window: the whole image. Candidates: the H * W translates of the N images. Averaged: whole images. KG eqs. 5-6;
+docs/equivariant.md
+"""
 
 from __future__ import annotations
 
@@ -6,22 +12,47 @@ import numba
 import numpy as np
 from scipy.fft import irfft2, rfft2
 
-from theory.engine.attribution import whole_image_sources
 from theory.engine.posterior import Nearest, Posterior, concatenated, merge, merge_nearest
-from theory.machines.machine import ScoreMachine
+from theory.machines.attribution import whole_image_sources
+from theory.machines.posterior import PosteriorMachine
 
 ORBIT_BYTES = 1 << 26
 """Memory for the spectra and distances of the images that are taken at once."""
 
 
-class EquivariantScore(ScoreMachine):
-    """ES: the ideal score over the orbit, all H * W circular translates of each image (KG eqs. 5-6).
+class EquivariantScore(PosteriorMachine):
+    """Denoise by the equivariant score (ES): the ideal score over all circular translates of each image.
 
-        x0 = sum_{i, s} W_{i,s} T_s varphi_i,   W_{i,s} proportional to exp(-|x - T_s varphi_i|^2 / (2 sigma^2))
-    images (N, C, H, W) float in [-1, 1]; labels (N,) integers for class-conditional use, or None.
+    ::
 
-    Both sums over translates are Fourier products, in float64: an image costs O(C H W log(H W)), not O(C (H W)^2).
-    docs/equivariant.md
+        x0 = sum_{i,s} W_{i,s} T_s varphi_i,   W_{i,s} proportional to exp(-|x - T_s varphi_i|^2 / (2 sigma^2))
+
+    Parameters
+    ----------
+    images : array (N, C, H, W)
+        The training set, floats in [-1, 1].
+    labels : array (N,) of int, optional
+        For class-conditional use.
+
+    Raises
+    ------
+    UserError
+        An argument is not as said here.
+
+    Notes
+    -----
+    Equations 5-6 of [KG2025]_. Both sums over translates are Fourier products, in float64: an image costs
+    O(C H W log(H W)), not O(C (H W)^2).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from theory import EquivariantScore
+    >>> images = np.random.default_rng(0).uniform(-1, 1, (10, 3, 8, 8))
+    >>> machine = EquivariantScore(images)
+    >>> moved = machine.denoise(np.roll(images[:2], 3, axis=-1), 0.5)
+    >>> bool(np.allclose(moved, np.roll(machine.denoise(images[:2], 0.5), 3, axis=-1)))
+    True
     """
 
     def _posterior(self, x, sigma, request):

@@ -1,4 +1,9 @@
-"""The ideal score: what a network that learned the score perfectly would output, and so only repeats D."""
+"""The ideal score: what a network that learned the score perfectly would output, and so only repeats D.
+
+    x0 = sum_i W_i varphi_i,   W_i proportional to exp(-|x - varphi_i|^2 / (2 sigma^2))
+
+Window: the whole image. Candidates: the N images. Averaged: whole images. KG eqs. 3-4; docs/ideal.md
+"""
 
 from __future__ import annotations
 
@@ -6,31 +11,55 @@ from dataclasses import replace
 
 import numpy as np
 
-from theory.engine.attribution import whole_image_sources
 from theory.engine.geometry import whole_axis
-from theory.machines.machine import ScoreMachine
+from theory.machines.attribution import whole_image_sources
+from theory.machines.posterior import PosteriorMachine
 
 
-class IdealScore(ScoreMachine):
-    """IS: x0 = sum_i W_i varphi_i, W_i proportional to exp(-|x - varphi_i|^2 / (2 sigma^2)) (KG eqs. 3-4).
+class IdealScore(PosteriorMachine):
+    """Denoise by the ideal score (IS): the posterior mean given the whole image.
 
-    images (N, C, H, W) float in [-1, 1]; labels (N,) integers for class-conditional use, or None.
-    Limits: sigma -> 0, the nearest image; sigma -> infinity, the mean image. docs/ideal.md
+    ::
+
+        x0 = sum_i W_i varphi_i,   W_i proportional to exp(-|x - varphi_i|^2 / (2 sigma^2))
+
+    Parameters
+    ----------
+    images : array (N, C, H, W)
+        The training set, floats in [-1, 1].
+    labels : array (N,) of int, optional
+        For class-conditional use.
+
+    Raises
+    ------
+    UserError
+        An argument is not as said here.
+
+    Notes
+    -----
+    Equations 3-4 of [KG2025]_. As sigma falls to 0, the nearest image; as it grows, the mean image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from theory import IdealScore
+    >>> images = np.random.default_rng(0).uniform(-1, 1, (10, 3, 8, 8)).astype(np.float32)
+    >>> nearest = IdealScore(images).denoise(images[:2] + 0.01, 1e-3)
+    >>> bool(np.allclose(nearest, images[:2]))
+    True
     """
 
-    _candidates_per_row = 4  # really one; blocks of more images would outgrow the caches
-
     def __init__(self, images, labels=None):
-        super().__init__(images, labels)
         # The image as one row of C * H * W pixels and one window over all of it: a single output, valued in images.
+        super().__init__(images, labels, candidates_per_row=4)  # really one; more images would outgrow the caches
         D = int(np.prod(self.image_shape))
-        self._values = self._bank.blocks.reshape(len(self._bank.blocks), D, 1, 1, -1)
-        self._bank = replace(self._bank, blocks=self._values.reshape(-1, 1, 1, D, self._bank.images_per_block))
-        self._rows, self._cols = whole_axis(1), whole_axis(D)
+        self._bank = replace(self._bank, blocks=self._bank.blocks.reshape(len(self._bank.blocks), 1, 1, D, -1))
+        self._axes = whole_axis(1), whole_axis(D)
 
     def _posterior(self, x, sigma, request):
         flat = x.reshape(len(x), 1, 1, -1)
-        return request.engine.posterior(flat, sigma, self._bank, request, self._rows, self._cols, self._values)
+        values = self._bank.blocks.reshape(len(self._bank.blocks), flat.shape[-1], 1, 1, -1)
+        return request.engine.posterior(flat, sigma, self._bank, request, *self._axes, values)
 
     def _truncation(self, request):
         pixels = self.image_shape[1] * self.image_shape[2]

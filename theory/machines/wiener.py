@@ -1,56 +1,86 @@
-"""The Gaussian score: what follows from mean and covariance of D alone, the baseline that is not easily beaten."""
+"""The Gaussian score: what follows from mean and covariance of D alone, the baseline that is not easily beaten.
+
+    x0 = m + S (S + sigma^2 I)^-1 (x - m),   m = mean of D,   S = (1 - rho) S_D + rho tr(S_D) / d I
+
+Window: the whole image. No candidates: the answer is affine in x, an average of nothing that could be named.
+"""
 
 from __future__ import annotations
-
-from functools import lru_cache
 
 import numpy as np
 from scipy.linalg import eigh, svd
 
-from theory.errors import UserError
+from theory import arguments
+from theory.machines.bounded_cache import BoundedCache
 from theory.machines.machine import ScoreMachine
+
+MOMENTS_BYTES = 1 << 30
+"""Memory for the moments of classes and of sets without an image that a machine keeps."""
 
 
 class WienerScore(ScoreMachine):
-    """The posterior mean for x0 ~ N(m, S), the best affine denoiser (Wiener filter; Wang & Vastola 2024).
+    """Denoise by the Wiener filter, the posterior mean for x0 ~ N(m, S) and the best affine denoiser.
+
+    ::
 
         x0 = m + S (S + sigma^2 I)^-1 (x - m),   m = mean of D,   S = (1 - rho) S_D + rho tr(S_D) / d I
-    S_D: covariance of D (divided by N) over the d = C * H * W pixels
-    rho: shrinkage towards white, so that few images in many pixels do not pass for certainty; by Ledoit & Wolf (2004)
-        from D itself, or `shrinkage=`, a number in [0, 1]
-    images (N, C, H, W) float in [-1, 1]; labels (N,) integers for class-conditional use, or None.
-    Limits: sigma -> 0, x itself (its part inside the span of D without shrinkage); sigma -> infinity, the mean image.
+
+    with S_D the covariance of D (divided by N) over the d = C * H * W pixels, and rho the shrinkage towards white, so
+    that few images in many pixels do not pass for certainty.
+
+    Parameters
+    ----------
+    images : array (N, C, H, W)
+        The training set, floats in [-1, 1].
+    labels : array (N,) of int, optional
+        For class-conditional use.
+    shrinkage : float, optional
+        rho in [0, 1]; by default of [LW2004]_, from D itself.
+
+    Raises
+    ------
+    UserError
+        An argument is not as said here.
+
+    Notes
+    -----
+    [WV2024]_ find it to predict networks at high noise. As sigma falls to 0, x itself (its part inside the span of D
+    without shrinkage); as it grows, the mean image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from theory import WienerScore
+    >>> images = np.random.default_rng(0).uniform(-1, 1, (10, 3, 8, 8))
+    >>> mean = WienerScore(images).denoise(images[:2], 1e4)
+    >>> bool(np.allclose(mean, images.mean(axis=0), atol=1e-3))
+    True
     """
 
     def __init__(self, images, labels=None, shrinkage: float | None = None):
         super().__init__(images, labels)
-        if shrinkage is not None and not 0.0 <= shrinkage <= 1.0:
-            raise UserError(f"shrinkage: got {shrinkage!r}, want None or a number in [0, 1]")
-        self.shrinkage = shrinkage
-        self._moments = lru_cache(maxsize=16)(self._moments_of)
+        self.shrinkage = arguments.fraction("shrinkage", shrinkage)
+        self._moments = BoundedCache(MOMENTS_BYTES)
 
     def _denoise(self, x, sigma, request):
-        mean, axes, variances, floor = self._moments(tuple(request.order.tolist()), request.left_out)
+        key = tuple(request.order.tolist()), request.left_out
+        mean, axes, variances, floor = self._moments.get(key, lambda: self._moments_of(request.order, request.left_out))
         flat = x.reshape(len(x), -1) - mean
         noise = sigma[:, None] ** 2
         inside = flat @ axes.T  # coordinates along the axes of D; the rest of the space has variance `floor`
         gain = variances / (variances + noise) - floor / (floor + noise)
         return (mean + floor / (floor + noise) * flat + (gain * inside) @ axes).reshape(x.shape)
 
-    def _posterior(self, x, sigma, request):
-        raise UserError("attribute: WienerScore knows only D's mean and covariance, want a machine of its patches")
-
-    def _moments_of(self, order: tuple[int, ...], left_out: int):
+    def _moments_of(self, order: np.ndarray, left_out: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
         """Mean (d,), principal axes (rank, d), their variances after shrinkage, and the variance everywhere else."""
-        present = self._bank.present(list(order), left_out)
-        lanes = np.moveaxis(self._bank.blocks[list(order)], -1, 1)  # (blocks, n, C, H, W)
+        present = self._bank.present(order, left_out)
+        lanes = np.moveaxis(self._bank.blocks[order], -1, 1)  # (blocks, n, C, H, W)
         images = lanes[present].reshape(present.sum(), -1).astype(np.float64)
-        N, d = images.shape
         mean = images.mean(axis=0)
         centred = images - mean
         variances, axes = _principal_axes(centred)
         rho = self.shrinkage if self.shrinkage is not None else _ledoit_wolf(centred, variances)
-        floor = rho * variances.sum() / d
+        floor = rho * variances.sum() / images.shape[1]
         return mean, axes, (1.0 - rho) * variances + floor, floor
 
 
@@ -65,7 +95,7 @@ def _principal_axes(centred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _ledoit_wolf(centred: np.ndarray, variances: np.ndarray) -> float:
-    """rho = min(1, b^2 / d^2): sampling error of the covariance over its distance from white (Ledoit & Wolf 2004)."""
+    """rho = min(1, b^2 / d^2): sampling error of the covariance over its distance from white, [LW2004]."""
     N, d = centred.shape
     squared_norm = (variances**2).sum()  # |S_D|^2, Frobenius
     distance = squared_norm - variances.sum() ** 2 / d

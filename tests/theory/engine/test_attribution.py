@@ -16,7 +16,6 @@ from theory import (
     IdealScore,
     LocalScore,
     PairScore,
-    WienerScore,
 )
 
 
@@ -140,8 +139,3 @@ def test_layout(images, x):
 def test_top_out_of_range_is_refused(images, x, top):
     with pytest.raises(ValueError, match="top: got .*, want an integer from 1 to 1024"):
         IdealScore(images).attribute(x, 0.5, top)
-
-
-def test_a_machine_without_training_pixels_has_nothing_to_name(images, x):
-    with pytest.raises(ValueError, match="attribute: WienerScore knows only D's mean and covariance"):
-        WienerScore(images).attribute(x, 0.5)

@@ -80,7 +80,7 @@ def test_other_engine_and_attention(rng):
         assert_array_equal(x0, attending.denoise(x, 0.4, patch_size=k))
 
 
-@pytest.mark.parametrize("sizes, said", [([], "patch_sizes: got none"), ([3, 4], "patch_size: got 4")])
+@pytest.mark.parametrize("sizes, said", [([], "patch_sizes: got none"), ([3, 4], "patch_sizes: got 4")])
 def test_bad_sizes(rng, sizes, said):
     machine = LocalScore(rng.uniform(-1, 1, (3, 1, 4, 4)).astype(np.float32), 3)
     with pytest.raises(ValueError, match=said):

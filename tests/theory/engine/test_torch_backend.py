@@ -130,7 +130,7 @@ def test_training_images_that_invite_mistakes(rng, sigma, case):
     noise = data(rng, (1, 6, 5), 12)
     signs = np.where(np.arange(12) % 2, 1.0, -1.0).astype(np.float32)[:, None, None, None]
     images = {"duplicates": np.repeat(noise[:2], 6, axis=0), "ties": np.broadcast_to(signs, noise.shape),
-              "constant": np.full_like(noise, 0.25), "outlier": np.concatenate([0.01 * noise, np.ones_like(noise[:1])])}
+              "constant": np.full_like(noise, -0.2), "outlier": np.concatenate([0.01 * noise, np.ones_like(noise[:1])])}
     x = np.concatenate([0 * noise[:1], noise[:1], 20 * noise[1:2]])
     for machine in (IdealScore(images[case]), LocalScore(images[case], 3), EquivariantLocalScore(images[case], 3)):
         agree(machine, x, sigma)

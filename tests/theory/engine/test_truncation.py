@@ -14,7 +14,7 @@ def cases(rng):
     outlier = np.concatenate([0.01 * noise, np.ones_like(noise[:1])])
     signs = np.where(np.arange(40) % 2, 1.0, -1.0).astype(np.float32)[:, None, None, None]
     return {"random": noise, "duplicates": np.repeat(noise[:2], 20, axis=0), "outlier": outlier,
-            "ties": np.broadcast_to(signs, noise.shape), "constant": np.full_like(noise, 0.25)}
+            "ties": np.broadcast_to(signs, noise.shape), "constant": np.full_like(noise, -0.25)}
 
 
 @pytest.mark.parametrize("single", [False, True], ids=["float64", "float32"])

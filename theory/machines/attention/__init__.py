@@ -1,1 +1,1 @@
-"""Machines whose pixels attend to other pixels, one coupling a file."""
+"""Attention in closed form: a rule says who attends to whom (`maps`), a coupling what it then does, one a file."""

@@ -1,28 +1,38 @@
-"""Finite attention, solved: the local score, and what the attended pixels add to what the own patch foretold."""
+"""Finite attention, solved: the local score, and what the attended pixels add to what the own patch foretold.
+
+    x0(x) = ELS(x) + strength (a_x - E[a_x | patch_x]),   a_x = sum_{x'} alpha_xx' z_x',   z = ELS - E[a | patch]
+
+Window and candidates: those of ELS. Averaged: training pixels, and the mean attended contexts A of training patches, by
+the same weights. Coupling: the innovation of the attended context. docs/attention.md
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
+from dataclasses import replace
+from typing import NamedTuple
 from zlib import crc32
 
 import numpy as np
 from scipy.sparse.linalg import LinearOperator, gmres
 
 from theory import arguments
+from theory.engine import backends
 from theory.engine.scan_options import ScanOptions
 from theory.errors import UserError
-from theory.machines.attention.attending import AttendingMachine
+from theory.machines.attention.coupling import AttendingQueries, Coupling
+from theory.machines.attention.machine import AttentionMachine
+from theory.machines.attention.maps import Given, attention_rule
+from theory.machines.bounded_cache import BoundedCache
+from theory.machines.candidates import EveryPlace
 
 STEPS = 50
 """Passes over the draws after which a table of contexts is given up."""
 
-TABLES = 256
-"""Tables that a machine keeps."""
+TABLE_BYTES = 1 << 30
+"""Memory for the tables of contexts that a machine keeps."""
 
 
-@dataclass(frozen=True)
-class Context:
+class Context(NamedTuple):
     """What a training patch's attended context is worth on average, for one noise level and setting."""
 
     values: np.ndarray  # (M, 2 C, H, W, n) float32, in the bank's blocks: training pixels, and mean attended contexts
@@ -30,110 +40,203 @@ class Context:
     residual: float  # root mean square, in pixel units, of what the equation for the contexts still leaves
 
 
-class InnovationScore(AttendingMachine):
-    """z + attention(z) with attention weights held fixed, z solved for (theory 4b, the query term of FKTB's condition).
+class Innovation(Coupling):
+    """x0(x) = ELS(x) + strength (a_x - E[a_x | patch_x]), with a table of contexts for each noise level and setting.
+
+    draws, seed, tolerance: as in InnovationScore.
+    """
+
+    def __init__(self, draws: int, seed: int, tolerance: float):
+        self.draws, self.seed, self.tolerance = draws, seed, tolerance
+        self.tables = BoundedCache(TABLE_BYTES)
+
+    def by_strength(self, queries, strengths):
+        """The innovation, added as strongly as asked."""
+        results = np.empty((len(strengths), *queries.x.shape))
+        for level in np.unique(queries.sigma):
+            chosen = queries.sigma == level
+            results[:, chosen] = self._at_level(queries.some(chosen), float(level), strengths)
+        return results
+
+    def _at_level(self, queries: AttendingQueries, level: float, strengths: list[float]) -> list[np.ndarray]:
+        if not any(strengths):
+            return [queries.local()[0].mean] * len(strengths)
+        means = queries.local(self.context(queries, level).values)[0].mean
+        local, expected = np.split(means, 2, axis=1)
+        alpha = np.array([alpha for _, alpha in queries.attended(local)])
+        innovation = _attended_sums(alpha, local - expected) - expected
+        return [local + s * innovation for s in strengths]
+
+    def context(self, queries: AttendingQueries, level: float) -> Context:
+        """The table for one noise level, with what the queries draw on; solved now if it is not there yet."""
+        request, sizes = queries.request, tuple(axis.size for axis in queries.axes)
+        key = level, tuple(request.order.tolist()), request.left_out, sizes, queries.rule.beta, request.engine
+        return self.tables.get(key, lambda: self._solve(queries, level))
+
+    def _solve(self, queries: AttendingQueries, level: float) -> Context:
+        equation = ContextEquation(queries, level, self.draws, self.seed)
+        size = equation.right.size
+        allowed = self.tolerance * size**0.5
+        operator = LinearOperator((size, size), equation, dtype=np.float64)
+        context, failed = gmres(operator, equation.right, rtol=0.0, atol=allowed, restart=STEPS, maxiter=1)
+        steps = equation.passes
+        residual = np.linalg.norm(equation(context) - equation.right) / size**0.5
+        if failed:
+            raise UserError(f"tolerance: got {self.tolerance}, want at least {residual:.1e}, which {STEPS} steps "
+                            f"reach at sigma {level:.3g} with this attention")
+        return Context(np.concatenate([queries.bank.blocks, equation.in_blocks(context)], axis=1), steps, residual)
+
+
+class ContextEquation:
+    """A + mean of alpha E[A | patch] = mean of alpha ELS, means over draws: linear in the contexts A of the images.
+
+    Called with A, of the distinct images one after the other and flat, it gives the left side; `right` is the right.
+    """
+
+    def __init__(self, queries: AttendingQueries, level: float, draws: int, seed: int):
+        self.bank, self.order = queries.bank, queries.request.order
+        self.present = self.bank.present(self.order, queries.request.left_out)
+        images = np.moveaxis(self.bank.blocks[self.order], -1, 1)[self.present]  # (n, C, H, W)
+        self.image_shape = images.shape[1:]
+        distinct, self.copy_of = np.unique(images.reshape(len(images), -1), axis=0, return_inverse=True)
+        noise = [np.random.default_rng([seed, crc32(image.tobytes())]).normal(size=(draws, len(image)))
+                 for image in distinct]
+        x = (distinct[:, None] + level * np.array(noise)).reshape(-1, *self.image_shape)
+        request = ScanOptions(self.order, queries.request.engine, queries.request.left_out)
+        self.noisy = replace(queries, x=x, sigma=np.full(len(x), level), request=request)
+        self.mean_shape = len(distinct), draws, -1
+        local = self.noisy.local()[0].mean
+        self.alpha = np.array([alpha for _, alpha in self.noisy.attended(local)])
+        self.right, self.passes = self._mean_attended(local), 0
+
+    def __call__(self, context: np.ndarray) -> np.ndarray:
+        self.passes += 1
+        return context + self._mean_attended(self.noisy.local(self.in_blocks(context))[0].mean)
+
+    def in_blocks(self, context: np.ndarray) -> np.ndarray:
+        """A for every image, (M, C, H, W, n) float32, in the bank's blocks."""
+        lanes = np.zeros((*self.present.shape, *self.image_shape), dtype=np.float32)
+        lanes[self.present] = context.reshape(-1, *self.image_shape)[self.copy_of]
+        blocks = np.zeros_like(self.bank.blocks)
+        blocks[self.order] = np.moveaxis(lanes, 1, -1)
+        return blocks
+
+    def _mean_attended(self, z: np.ndarray) -> np.ndarray:
+        return _attended_sums(self.alpha, z).reshape(self.mean_shape).mean(axis=1).ravel()
+
+
+class InnovationScore(AttentionMachine):
+    """Denoise by z + attention(z) with attention weights held fixed, z solved for.
+
+    ::
 
         x0(x) = ELS(x) + strength (a_x - E[a_x | patch_x]),   a_x = sum_{x'} alpha_xx' z_x',   z = ELS - E[a | patch]
+
     alpha by the rule from the ELS outputs. Only what the attended pixels say beyond what the own patch foretold, their
-    innovation, changes ELS; without strength it is ELS, and so it is on average over all that share a patch.
-    E[a_x | patch_x] = sum_{i, y} W_{i,y}(x) A_{i,y}, ELS's weights on another value: A_{i,y}, the mean of a_y over
-    noisy versions of training image i. So a_y is taken as independent of the noise in the patch at y, given i and y;
-    windows that overlap break that. A = mean of alpha (ELS - E[A | patch]) is linear in A and solved by GMRES from
-    z = ELS, once for each noise level, class, patch size and beta (kept in the machine: `context`).
-    draws: noisy versions of each distinct training image, at least 1; the Monte Carlo error of E[a | patch] falls with
-        the root of their number, docs/attention.md; seed: of their noise, which depends on the image, not on its place
-    tolerance: root mean square that the equation may leave, in pixel units
-    attention: a rule, one array (H*W, H*W), or a function; one matrix a query would not say what the draws attend to
-    strength: 1 is the solution. The rest as in `theory.machines.attention.attending.AttendingMachine`.
-    `leave_out` solves anew without the image; `attribute` has no answer, for x0 is no average of training pixels.
-    UserError: where GMRES finds no solution, as where two pixels attend to each other alone and see all of each other.
+    innovation, changes ELS; without strength it is ELS, and so it is on average over all that share a patch. x0 is no
+    average of training pixels, so the machine names none: it has no `attribute`.
+
+    Parameters
+    ----------
+    images : array (N, C, H, W)
+        The training set, floats in [-1, 1].
+    patch_size : int
+        k, odd, at least 1; `denoise(..., patch_size=)` overrides it for a call, and so the settings below.
+    boundary : "zeros" or "circular"
+        As in `EquivariantLocalScore`.
+    attention : "uniform", "identity", "top1", "overlap", array or function
+        The rule of alpha (`theory.machines.attention.maps`): all other pixels alike; softmax of beta <z_x, z_x'>, z the
+        ELS output; the most similar one; the overlap of posteriors over images to the power beta. Or an array
+        (H*W, H*W) or (B, H*W, H*W), pixels in row-major order, rows summing to 1, diagonal 0; or a function of
+        x (B, C, H, W) and sigma (B,), float64, to (B, H*W, H*W): a network's own map.
+        One matrix a query would not say what the draws attend to.
+    strength : float
+        At least 0; 0 is ELS, 1 is the solution.
+    labels : array (N,) of int, optional
+        For class-conditional use.
+    wrap_training : bool
+        As in `EquivariantLocalScore`.
+    beta : float
+        Inverse temperature of "identity" and "overlap", at least 0; 0 is uniform, infinity the most similar pixel.
+    draws : int
+        Noisy versions of each distinct training image, at least 1; the Monte Carlo error of E[a | patch] falls with the
+        root of their number.
+    seed : int
+        Of their noise, which depends on the image, not on its place; at least 0.
+    tolerance : float
+        Root mean square that the equation may leave, in pixel units, above 0.
+
+    Raises
+    ------
+    UserError
+        An argument is not as said here; or, by a call, GMRES finds no solution, as where two pixels attend to each
+        other alone and see all of each other.
+
+    Notes
+    -----
+    The query term of the stationarity condition of [FKTB2025]_. E[a_x | patch_x] = sum_{i,y} W_{i,y}(x) A_{i,y}, ELS's
+    weights on another value: A_{i,y}, the mean of a_y over noisy versions of training image i. So a_y is taken as
+    independent of the noise in the patch at y, given i and y; windows that overlap break that. A = mean of
+    alpha (ELS - E[A | patch]) is linear in A and solved by GMRES from z = ELS, once for each noise level, class, patch
+    size and beta (kept in the machine, at most a GiB of them: `context`). `leave_out` solves anew without the image.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from theory import InnovationScore
+    >>> images = np.random.default_rng(0).uniform(-1, 1, (10, 1, 4, 4))
+    >>> machine = InnovationScore(images, patch_size=3, draws=1)
+    >>> machine.denoise(images[:2], 0.7).shape, machine.context(0.7).residual < 1e-3
+    ((2, 1, 4, 4), True)
     """
 
     def __init__(self, images, patch_size: int, boundary: str = "zeros", attention="uniform", strength: float = 1.0,
                  labels=None, wrap_training: bool = True, beta: float = 1.0, draws: int = 4, seed: int = 0,
                  tolerance: float = 1e-3):
-        super().__init__(images, patch_size, boundary, attention, strength, labels, wrap_training, beta)
-        if self._given is not None and self._given.ndim == 3:
-            raise UserError(f"attention: got {len(self._given)} matrices, want one, a function or a rule: the noisy "
-                             "training images attend too")
+        rule = attention_rule(attention, beta)
         self.draws, self.seed = arguments.integer("draws", draws, 1), arguments.integer("seed", seed, 0)
-        self.tolerance = arguments.tolerance(tolerance)
-        self._table = lru_cache(maxsize=TABLES)(self._solved)
+        self.tolerance = arguments.above_0("tolerance", tolerance)
+        coupling = Innovation(self.draws, self.seed, self.tolerance)
+        super().__init__(images, patch_size, EveryPlace(boundary, wrap_training), rule, coupling, strength, labels)
+        self.attention, self.beta = attention, rule.beta
+        if isinstance(self._rule, Given) and self._rule.matrices.ndim == 3:
+            raise UserError(f"attention: got {len(self._rule.matrices)} matrices, want one, a function or a rule: the "
+                            "noisy training images attend too")
 
-    def context(self, sigma: float, *, label=None, **options) -> Context:
-        """The table that `denoise` uses at this noise, label and options; solved now if it is not there yet."""
-        options = self._checked(1, **options)
-        request = self._request(self._bank.blocks_of(label), np.empty(0), None)
-        return self._context(float(sigma), request, options["axes"], options["beta"])
+    def context(self, sigma: float, *, label: int | None = None, **options) -> Context:
+        """Return the table that `denoise` uses at one noise level, solved now if it is not there yet.
 
-    def _by_strength(self, x, sigma, request, axes, strength, beta, given):
-        results = np.empty((len(strength), *x.shape))
-        for level in np.unique(sigma):
-            chosen = sigma == level
-            own = x[chosen], sigma[chosen], request, axes
-            table = self._context(level, request, axes, beta) if any(strength) else None
-            means = self._local(*own, values=table and table.values)[0].mean
-            local = means[:, : x.shape[1]]
-            innovation = 0.0
-            if table:
-                expected = means[:, x.shape[1] :]
-                matrices = None if given is None else given[chosen]
-                alpha = np.array([alpha for _, alpha in self._attended(*own, beta, matrices, local)])
-                innovation = _attended_sums(alpha, local - expected) - expected
-            results[:, chosen] = [local + s * innovation for s in strength]
-        return results
+        Parameters
+        ----------
+        sigma : float
+            Standard deviation of the noise.
+        label : int, optional
+            A class.
+        **options
+            Settings for this call.
 
-    def _posterior(self, x, sigma, request, **options):
-        raise UserError("attribute: InnovationScore is no average of training pixels, want a machine that is")
+        Returns
+        -------
+        Context
+            values (M, 2 C, H, W, n), training pixels and mean attended contexts in the machine's blocks; steps, passes
+            over the draws; residual, in pixel units.
 
-    def _truncation(self, request, **options):
-        return None
-
-    def _context(self, level: float, request: ScanOptions, axes, beta: float) -> Context:
-        sizes = axes[0].size, axes[1].size
-        return self._table(float(level), tuple(request.order.tolist()), request.left_out, sizes, beta, request.engine)
-
-    def _solved(self, level: float, order: tuple[int, ...], left_out: int, sizes: tuple[int, int], beta: float,
-                engine) -> Context:
-        request = ScanOptions(np.array(order), engine, left_out)
-        axes = tuple(self._axis(length, size) for length, size in zip(self.image_shape[1:], sizes))
-        present = self._bank.present(request.order, left_out)
-        images = np.moveaxis(self._bank.blocks[request.order], -1, 1)[present]  # (n, C, H, W)
-        distinct, copy_of = np.unique(images.reshape(len(images), -1), axis=0, return_inverse=True)
-        noise = [np.random.default_rng([self.seed, crc32(image.tobytes())]).normal(size=(self.draws, len(image)))
-                 for image in distinct]
-        x = (distinct[:, None] + level * np.array(noise)).reshape(-1, *self.image_shape)
-        asked = x, np.full(len(x), level), request, axes
-        local = self._local(*asked)[0].mean
-        given = None if self._given is None else np.broadcast_to(self._given, (len(x), *self._given.shape))
-        alpha = np.array([alpha for _, alpha in self._attended(*asked, beta, given, local)])
-
-        def in_blocks(context):
-            lanes = np.zeros((*present.shape, *self.image_shape), dtype=np.float32)
-            lanes[present] = context.reshape(-1, *self.image_shape)[copy_of]
-            blocks = np.zeros_like(self._bank.blocks)
-            blocks[request.order] = np.moveaxis(lanes, 1, -1)
-            return blocks
-
-        def of_draws(z):
-            return _attended_sums(alpha, z).reshape(len(distinct), self.draws, -1).mean(axis=1).ravel()
-
-        passes = 0
-
-        def equation(context):
-            nonlocal passes
-            passes += 1
-            return context + of_draws(self._local(*asked, values=in_blocks(context))[0].mean)
-
-        right = of_draws(local)
-        allowed = self.tolerance * right.size**0.5
-        operator = LinearOperator((right.size, right.size), equation, dtype=np.float64)
-        context, failed = gmres(operator, right, rtol=0.0, atol=allowed, restart=STEPS, maxiter=1)
-        residual = np.linalg.norm(equation(context) - right) / right.size**0.5
-        if failed:
-            raise UserError(f"tolerance: got {self.tolerance}, want at least {residual:.1e}, which {STEPS} steps "
-                             f"reach at sigma {level:.3g} with attention {self.attention!r}")
-        return Context(np.concatenate([self._bank.blocks, in_blocks(context)], axis=1), passes - 1, residual)
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from theory import InnovationScore
+        >>> images = np.random.default_rng(0).uniform(-1, 1, (10, 1, 4, 4))
+        >>> machine = InnovationScore(images, patch_size=3, draws=1)
+        >>> machine.context(0.7) is machine.context(0.7)
+        True
+        """
+        nothing = np.empty((0, *self.image_shape))
+        (level,) = arguments.noise_levels(sigma, 1)
+        (label,) = arguments.query_labels(label, 1, self.conditional)
+        options = self._checked(0, **options)
+        request = ScanOptions(self._bank.blocks_of(label), backends.engine(None, nothing))
+        queries = self._queries(nothing, np.empty(0), request, options["axes"], options["rule"])
+        return self._coupling.context(queries, float(level))
 
 
 def _attended_sums(alpha: np.ndarray, z: np.ndarray) -> np.ndarray:

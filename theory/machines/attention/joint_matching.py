@@ -1,4 +1,10 @@
-"""Attention by joint matching: a pixel's own patch and one that it attends to, inside one training image."""
+"""Attention by joint matching: a pixel's own patch and one that it attends to, inside one training image.
+
+    x0(x) = sum_{x'} alpha_xx' sum_i softmax_i( S_i(x) + strength * S_i(x') ) mu_i(x)
+
+Window, candidates, averaged: those of ELS. Coupling: each attended pixel makes a guess with x, and the guesses are
+averaged. docs/attention.md
+"""
 
 from __future__ import annotations
 
@@ -7,28 +13,80 @@ from functools import reduce
 import numpy as np
 
 from theory.engine.log_product import log_product
-from theory.machines.attention.competition import ImageCompetition
+from theory.machines.attention.competition import CompetitionMachine, ImageCompetition
+from theory.machines.attention.machine import AttentionMachine
+from theory.machines.attention.maps import attention_rule
+from theory.machines.candidates import EveryPlace
 
 
-class PairScore(ImageCompetition):
-    """ELS whose pixels each look for a training image that holds their own patch and an attended one (ours).
+class JointMatching(ImageCompetition):
+    """w_i(x) = sum_x' alpha_xx' softmax_i( S_i(x) + strength S_i(x') )."""
 
-        x0(x) = sum_{x'} alpha_xx' sum_i softmax_i( S_i(x) + strength * S_i(x') ) mu_i(x)
-        S_i(x) = log sum_{y allowed} exp(-|patch_x - patch_{i,y}|^2 / (2 sigma^2)),   mu_i(x) = the same weights' mean
-    An arithmetic mixture over x': each attended pixel makes a guess with x, and the guesses are averaged.
-    AttentionScore is the geometric one, which multiplies what all attended pixels say: one that contradicts the rest
-    vetoes there, and is outvoted here. Where x attends to one pixel ("top1", two pixels in all) they are the same.
-    The attended patch may lie anywhere in the training image that the boundary allows. To hold it to the displacement
-    x' - x would be another machine, one that no CNN with attention can be: without positional encoding the attention
-    layer gets the patches as a set, and how x' lies to x shows only as far as the windows see the border.
-    strength: gamma; 1 counts the attended patch like the own one. attention, beta, strength and their overrides: as in
-        `theory.machines.attention.attending.AttendingMachine`.
-    Everything else as in EquivariantLocalScore. docs/attention.md
-    """
-
-    def _logits(self, evidence, alpha, strength):
+    def logits(self, evidence, alpha, strength):
+        """Images compete by the logarithm of the averaged weights."""
         own = lambda S: S - evidence.log_normaliser
         mass = reduce(np.logaddexp, (log_product(own(S).T, strength * own(S)) for S in evidence.by_pixel()))
         with np.errstate(divide="ignore"):
             weights = np.log(alpha) - mass  # of softmax_i's numerator, for each x'
         return lambda S: own(S) + log_product(strength * own(S), weights.T)
+
+
+class PairScore(CompetitionMachine, AttentionMachine):
+    """Denoise by ELS whose pixels each look for a training image that holds their own patch and an attended one.
+
+    ::
+
+        x0(x) = sum_{x'} alpha_xx' sum_i softmax_i( S_i(x) + strength * S_i(x') ) mu_i(x)
+        S_i(x) = log sum_{y allowed} exp(-|patch_x - patch_{i,y}|^2 / (2 sigma^2)),   mu_i(x) = the same weights' mean
+
+    Parameters
+    ----------
+    images : array (N, C, H, W)
+        The training set, floats in [-1, 1].
+    patch_size : int
+        k, odd, at least 1; `denoise(..., patch_size=)` overrides it for a call, and so the settings below.
+    boundary : "zeros" or "circular"
+        As in `EquivariantLocalScore`.
+    attention : "uniform", "identity", "top1", "overlap", array or function
+        The rule of alpha (`theory.machines.attention.maps`): all other pixels alike; softmax of beta <z_x, z_x'>, z the
+        ELS output; the most similar one; the overlap of posteriors over images to the power beta. Or an array
+        (H*W, H*W) or (B, H*W, H*W), pixels in row-major order, rows summing to 1, diagonal 0; or a function of
+        x (B, C, H, W) and sigma (B,), float64, to (B, H*W, H*W): a network's own map.
+    strength : float
+        gamma, at least 0; 0 is ELS exactly, 1 counts the attended patch like the own one.
+    labels : array (N,) of int, optional
+        For class-conditional use.
+    wrap_training : bool
+        As in `EquivariantLocalScore`.
+    beta : float
+        Inverse temperature of "identity" and "overlap", at least 0; 0 is uniform, infinity the most similar pixel.
+
+    Raises
+    ------
+    UserError
+        An argument is not as said here.
+
+    Notes
+    -----
+    An arithmetic mixture over x'. AttentionScore is the geometric one, which multiplies what all attended pixels say:
+    one that contradicts the rest vetoes there, and is outvoted here. Where x attends to one pixel ("top1", two pixels
+    in all) they are the same.
+
+    The attended patch may lie anywhere in the training image that the boundary allows. To hold it to the displacement
+    x' - x would be another machine, one that no CNN with attention can be: without positional encoding the attention
+    layer gets the patches as a set, and how x' lies to x shows only as far as the windows see the border.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from theory import PairScore
+    >>> images = np.random.default_rng(0).uniform(-1, 1, (10, 3, 8, 8)).astype(np.float32)
+    >>> PairScore(images, patch_size=3, strength=1.0).denoise(images[:2], 0.3).shape
+    (2, 3, 8, 8)
+    """
+
+    def __init__(self, images, patch_size: int, boundary: str = "zeros", attention="uniform", strength: float = 0.0,
+                 labels=None, wrap_training: bool = True, beta: float = 1.0):
+        rule, coupling = attention_rule(attention, beta), JointMatching()
+        super().__init__(images, patch_size, EveryPlace(boundary, wrap_training), rule, coupling, strength, labels)
+        self.attention, self.beta = attention, rule.beta

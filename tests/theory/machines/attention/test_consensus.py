@@ -93,5 +93,5 @@ def test_options_out_of_range(images, x):
             ConsensusScore(images, 3, strength=strength)
         with pytest.raises(ValueError, match=f"^strength: got {strength}, want "):
             ConsensusScore(images, 3).denoise(x, 0.4, strength=strength)
-    with pytest.raises(ValueError, match="^beta: got 2.0, an option that ConsensusScore has not, want none$"):
+    with pytest.raises(ValueError, match="^beta: got an option that ConsensusScore has not, want "):
         ConsensusScore(images, 3).denoise(x, 0.4, beta=2.0)

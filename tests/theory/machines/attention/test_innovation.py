@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 
 from tests import naive
 from tests.theory.cases import data
-from theory import EquivariantLocalScore, InnovationScore
+from theory import EquivariantLocalScore, InnovationScore, UserError
 
 TIGHT = {"tolerance": 1e-7}
 
@@ -85,12 +85,12 @@ def test_leave_out_is_the_machine_without_the_image(images, x):
 
 def test_one_image_foretells_everything_but_the_noise(rng):
     """D = one constant image: ELS is that image whatever is seen, so is z + attention(z), and z is half of it."""
-    image = np.full((1, 1, 3, 4), 0.5, dtype=np.float32)
+    image = np.full((1, 1, 3, 4), -0.5, dtype=np.float32)
     machine = InnovationScore(image, 3, **TIGHT)
-    assert_allclose(machine.denoise(rng.normal(size=(2, 1, 3, 4)), 0.7), 0.5, atol=1e-6)
+    assert_allclose(machine.denoise(rng.normal(size=(2, 1, 3, 4)), 0.7), -0.5, atol=1e-6)
     pixel, context = machine.context(0.7).values[0, :, :, :, 0]
-    assert_allclose(pixel, 0.5)
-    assert_allclose(context, 0.25, atol=1e-6)
+    assert_allclose(pixel, -0.5)
+    assert_allclose(context, -0.25, atol=1e-6)
 
 
 def test_the_table_is_solved_once_and_as_well_as_said(images, x):
@@ -119,13 +119,14 @@ def test_two_pixels_that_see_and_attend_to_each_other_have_no_solution(rng):
 
 
 def test_what_it_cannot_do_is_said_in_a_line(images, x):
-    with pytest.raises(ValueError, match="^attribute: InnovationScore is no average of training pixels"):
-        InnovationScore(images, 3).attribute(x, 0.7)
     rows = (1.0 - np.eye(12)) / 11
     with pytest.raises(ValueError, match="^attention: got 3 matrices, want one, a function or a rule"):
         InnovationScore(images, 3, attention=np.stack([rows] * 3))
     with pytest.raises(ValueError, match=r"^attention: got a function to shape \(12, 12\), want \(20, 12, 12\)"):
         InnovationScore(images, 3, attention=lambda x, sigma: rows).denoise(x, 0.7)
+    for tolerance in (None, 0.0, -1.0, np.nan, True, "1e-3"):
+        with pytest.raises(UserError, match="^tolerance: got .*, want a finite number above 0$"):
+            InnovationScore(images, 3, tolerance=tolerance)
     for name, value, wanted in (("draws", 0, "1"), ("draws", 1.5, "1"), ("seed", -1, "0")):
         with pytest.raises(ValueError, match=f"^{name}: got {value}, want an integer of at least {wanted}$"):
             InnovationScore(images, 3, **{name: value})
