@@ -67,6 +67,9 @@ def noise_levels(sigma, count: int) -> np.ndarray:
     array = array.astype(np.float64)
     if not (np.isfinite(array) & (array > 0.0)).all():
         raise UserError(f"sigma: got {shown(array.tolist())}, want finite numbers above 0")
+    if not ((array >= 1.0 / LARGEST) & (array <= LARGEST)).all():
+        raise UserError(f"sigma: got {shown(array.tolist())}, want numbers from {1.0 / LARGEST:g} to {LARGEST:g}, "
+                        "whose squares float64 holds")
     return np.broadcast_to(array, (count,)).copy()
 
 
@@ -75,8 +78,6 @@ def finite_answer(x: np.ndarray, sigma: np.ndarray) -> None:
     largest = np.abs(x).max(axis=(1, 2, 3))
     if largest.max() > LARGEST / x[0].size:
         raise UserError(f"x: got {largest.max():.3g}, want numbers whose squares float64 holds")
-    if sigma.max() > LARGEST:
-        raise UserError(f"sigma: got {sigma.max():.3g}, want at most {LARGEST:g}")
     least = (largest + LARGEST_PIXEL) * x[0].size / LARGEST
     if (sigma < least).any():
         raise UserError(f"sigma: got {sigma[sigma < least][0]:.3g}, want at least {least.max():.3g}, so that float64 "
@@ -186,15 +187,15 @@ def attention_matrices(alpha, count: int, pixels: int) -> np.ndarray:
     return array
 
 
-def query_labels(labels, count: int, conditional: bool) -> list[int | None]:
+def query_labels(labels, count: int, conditional: bool, name: str = "labels") -> list[int | None]:
     """labels: None, an integer, or one a query; only for a machine that was built with labels."""
     if labels is None:
         return [None] * count
     if not conditional:
-        raise UserError("labels: got labels for a machine built without them, want None (or build it with labels=)")
-    array = _numbers("labels", labels)
+        raise UserError(f"{name}: got labels for a machine built without them, want None (or build it with labels=)")
+    array = _numbers(name, labels)
     if array.shape not in ((), (count,)) or array.dtype.kind not in "iu":
-        raise UserError(f"labels: got shape {array.shape} of {array.dtype}, want an integer or ({count},) integers")
+        raise UserError(f"{name}: got shape {array.shape} of {array.dtype}, want an integer or ({count},) integers")
     return np.broadcast_to(array, (count,)).tolist()
 
 

@@ -13,6 +13,7 @@ import xarray as xr
 
 from compare.result.schema import described
 from compare.study.calibration import Trajectory
+from theory import UserError
 from theory.schedules import Schedule, ddim
 
 ATTENDED = 8
@@ -117,6 +118,8 @@ class _Record:
     """The machine, but for keeping what each answer is made of."""
 
     def __init__(self, machine, top: int):
+        if not hasattr(machine, "attribute"):
+            raise UserError(f"machine: got {machine!r}, which names no patches, want one that has `attribute`")
         self.machine, self.top, self.found = machine, top, []
 
     def denoise(self, x, sigma, **options):

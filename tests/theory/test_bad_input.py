@@ -1,9 +1,22 @@
 """Bad input ends in one line that names the argument, what came and what is wanted."""
 
+import inspect
+
 import numpy as np
 import pytest
 
-from theory import AttentionScore, EquivariantLocalScore, EquivariantScore, IdealScore, LocalScore, PairScore, UserError
+from theory import (
+    AttentionScore,
+    ConsensusScore,
+    EquivariantLocalScore,
+    EquivariantScore,
+    IdealScore,
+    InnovationScore,
+    LocalScore,
+    PairScore,
+    UserError,
+    WienerScore,
+)
 
 GOOD = np.linspace(-1, 1, 2 * 3 * 4 * 5).reshape(2, 3, 4, 5)
 PATCHES = [LocalScore, EquivariantLocalScore, AttentionScore, PairScore]
@@ -142,3 +155,89 @@ def test_as_many_matrices_as_queries():
     machine = AttentionScore(GOOD, 3, attention=np.stack([matrix()] * 3), strength=0.1)
     with refused("x: got 2 queries for 3 attention matrices, want as many"):
         machine.denoise(GOOD, 1.0)
+
+
+WORD, LIST_OF_WORDS, THING = "1", ["a", "b"], object()
+NOT_NUMBERS = [None, WORD, "", LIST_OF_WORDS, {}, THING, [[1.0, 2.0], [3.0]], np.array([None, 1.0]), 1j]
+NOT_A_NUMBER = [WORD, "", [0.1], {}, THING, np.ones(2), 1j, True, np.nan, np.inf, -np.inf, -0.1]
+NOT_AN_INTEGER = [*NOT_A_NUMBER, 1.5, 3.0, -1]
+NOT_A_WORD = [None, "", "word", 3, True, ["zeros"], {}, THING, np.zeros(2)]
+
+NONSENSE = {
+    "images": [*NOT_NUMBERS, 3.0, [], GOOD[0], GOOD[:0], GOOD[:, :, :0], with_value(np.nan), with_value(-np.inf),
+               (127 * GOOD).astype(np.uint8), GOOD.astype(np.int64), GOOD > 0, GOOD * 1j, GOOD.astype(str),
+               127.5 * (GOOD + 1), with_value(1e39), with_value(-2.5)],
+    "x": [*NOT_NUMBERS, 3.0, [], GOOD[0], GOOD[:0], GOOD[:, :2], GOOD[..., :4], with_value(np.nan), with_value(np.inf),
+          GOOD.astype(np.int64), (GOOD * 100).astype(np.uint8), GOOD > 0, GOOD * 1j, GOOD.astype(str), 1e200 * GOOD],
+    "sigma": [*NOT_NUMBERS, [], 0, 0.0, -1.0, np.nan, np.inf, True, [True, True], [1.0, 0.0], [1.0, 1.0, 1.0], "0.5",
+              ["0.5", "1"], 1e-154, 1e-300, 1e200, np.ones((2, 1))],
+    "labels": [*NOT_NUMBERS[1:], 0.5, [0.0, 1.0], [[0, 1]], [0, 1, 0], [True, False], True],
+    "patch_size": [*NOT_AN_INTEGER, 0, 4, "3"],
+    "patch_sizes": [None, 3, "35", [], [3, 4], [3, None], [3, "5"], {}, THING, np.ones((2, 2), dtype=int), [3.0],
+                    [True]],
+    "boundary": [*NOT_A_WORD, "reflect", b"zeros"],
+    "wrap_training": [None, "yes", 0, 1, 1.0, [], [True], THING, np.ones(2)],
+    "attention": [None, "soft", "", 3, True, [], [1.0], {}, THING, 1j, np.eye(20), np.ones((19, 19)) / 18,
+                  np.full((20, 20), np.nan), np.zeros((20, 20)), np.zeros((0, 20, 20)), -np.ones((20, 20)),
+                  np.full((20, 20), "a")],
+    "strength": NOT_A_NUMBER,
+    "strengths": [None, 0.1, "12", [], [0.1, -1.0], [None], ["1"], {}, THING, np.ones((2, 2)), [np.nan], [True]],
+    "beta": NOT_A_NUMBER,
+    "draws": [None, *NOT_AN_INTEGER, 0],
+    "seed": [None, *NOT_AN_INTEGER],
+    "shrinkage": [*NOT_A_NUMBER, 1.1],
+    "tolerance": [*NOT_A_NUMBER, 0],
+    "return_bound": [None, "yes", 0, 1, [], THING, np.ones(2)],
+    "backend": ["", "cuda", 3, True, ["numba"], {}, THING, np.zeros(2)],
+    "image": [None, *NOT_AN_INTEGER, 2],
+    "top": [None, *NOT_AN_INTEGER, 0, 1025],
+    "label": [*NOT_NUMBERS[1:], 0.5, [0, 1], True, 7],
+    "no_such_option": [None, 1],
+}
+LABELS = np.array([0, 1])
+BUILT = {kind: {"patch_size": 3} for kind in (LocalScore, EquivariantLocalScore, AttentionScore, PairScore,
+                                               ConsensusScore, InnovationScore)} | {
+    kind: {} for kind in (IdealScore, EquivariantScore, WienerScore)}
+CALLS = {
+    "denoise": {"x": GOOD, "sigma": 1.0, "labels": 0, "tolerance": 0.1, "return_bound": True, "backend": "numba"},
+    "leave_out": {"x": GOOD, "sigma": 1.0, "image": 0, "labels": 1, "backend": "numba"},
+    "score": {"x": GOOD, "sigma": 1.0, "labels": 0, "tolerance": 0.1, "backend": "numba"},
+    "attribute": {"x": GOOD, "sigma": 1.0, "top": 2, "labels": 0},
+    "denoise_scales": {"x": GOOD, "sigma": 1.0, "patch_sizes": [3], "labels": 0, "tolerance": 0.1,
+                       "return_bound": True, "backend": "numba"},
+    "denoise_strengths": {"x": GOOD, "sigma": 1.0, "strengths": [0.1], "labels": 0, "backend": "numba"},
+    "attention_map": {"x": GOOD, "sigma": 1.0, "labels": 0},
+    "evidence": {"x": GOOD, "sigma": 1.0, "labels": 0},
+    "context": {"sigma": 1.0, "label": 0},
+}
+
+
+def settings_of(machine, method):
+    """A machine's own options of a call."""
+    taken = {"denoise_scales": "patch_size", "denoise_strengths": "strength"}.get(method)
+    return {"no_such_option": None} | {name: None for name in machine.settings if name != taken}
+
+
+def asked():
+    """A function of the arguments, good ones, and the name of one, for all that users can hand in."""
+    for kind, given in BUILT.items():
+        good = {name: p.default for name, p in inspect.signature(kind).parameters.items()} | given | {"images": GOOD}
+        machine = kind(GOOD, labels=LABELS, **given)
+        methods = [(f"{kind.__name__}.{method}", getattr(machine, method), arguments | settings_of(machine, method))
+                   for method, arguments in CALLS.items() if hasattr(machine, method)]
+        for called, function, arguments in [(kind.__name__, kind, good), *methods]:
+            for name in arguments:
+                yield pytest.param(function, arguments, name, id=f"{called}-{name}")
+
+
+@pytest.mark.parametrize("function, good, name", list(asked()))
+def test_nonsense_is_refused_in_one_line_that_names_the_argument(function, good, name):
+    good = {argument: value for argument, value in good.items() if value is not None or argument == name}
+    defaults = [None] if good[name] is None else []
+    for value in NONSENSE[name]:
+        if any(value is default for default in defaults) and name != "no_such_option":
+            continue
+        with pytest.raises(UserError) as caught:
+            function(**good | {name: value})
+        said = str(caught.value)
+        assert said.startswith(f"{name}: ") and "want" in said and "\n" not in said and len(said) < 300, value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import theory.engine.posterior
+from theory import arguments
 from theory.engine.engine import Engine
 from theory.errors import UserError
 
@@ -21,8 +22,8 @@ def engine(backend, x) -> Engine:
         backend = "numba" if device == "cpu" else "torch"
     if hasattr(backend, "posterior"):
         return backend
-    if backend not in BACKENDS:
-        raise UserError(f"backend: got {backend!r}, want one of: {', '.join(BACKENDS)}")
+    if not isinstance(backend, str) or backend not in BACKENDS:
+        raise UserError(f"backend: got {arguments.shown(backend)}, want one of: {', '.join(BACKENDS)}")
     if backend == "numba":
         return theory.engine.posterior
     from theory.engine.torch_backend import default_backend

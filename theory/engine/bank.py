@@ -54,10 +54,10 @@ class Bank:
         index = self.index[order]
         return (index >= 0) & (index != left_out)
 
-    def blocks_of(self, label: int | None = None) -> np.ndarray:
+    def blocks_of(self, label: int | None = None, name: str = "labels") -> np.ndarray:
         """The blocks to visit: all, or those of one class; UserError for a class without images."""
         if label is None:
             return np.arange(len(self.blocks))
         if label not in self.classes:
-            raise UserError(f"labels: got class {label} without a training image, want one of {sorted(self.classes)}")
+            raise UserError(f"{name}: got class {label} without a training image, want one of {sorted(self.classes)}")
         return self.classes[label]

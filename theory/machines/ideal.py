@@ -49,9 +49,11 @@ class IdealScore(PosteriorMachine):
     True
     """
 
+    _candidates_per_row = 4  # really one; blocks of more images would outgrow the caches
+
     def __init__(self, images, labels=None):
+        super().__init__(images, labels)
         # The image as one row of C * H * W pixels and one window over all of it: a single output, valued in images.
-        super().__init__(images, labels, candidates_per_row=4)  # really one; more images would outgrow the caches
         D = int(np.prod(self.image_shape))
         self._bank = replace(self._bank, blocks=self._bank.blocks.reshape(len(self._bank.blocks), 1, 1, D, -1))
         self._axes = whole_axis(1), whole_axis(D)

@@ -26,16 +26,16 @@ class ScoreMachine(ABC):
         The training set D, floats in [-1, 1], N >= 1; kept in float32.
     labels : array (N,) of int, optional
         A class for each image, for class-conditional use.
-    candidates_per_row : int, optional
-        Candidates in a row of one training image that a query pixel draws on; by default as many as it has columns.
     """
 
-    def __init__(self, images, labels=None, candidates_per_row: int | None = None):
+    _candidates_per_row: int | None = None
+    """Candidates in a row of one training image that a query pixel draws on; None for about the image's width."""
+
+    def __init__(self, images, labels=None):
         images = arguments.training_images(images)
         labels = arguments.training_labels(labels, len(images))
         self.count, self.image_shape, self.conditional = len(images), images.shape[1:], labels is not None
-        self.candidates_per_row = candidates_per_row
-        self._bank = Bank.build(images, labels, candidates_per_row)
+        self._bank = Bank.build(images, labels, self._candidates_per_row)
 
     @property
     def settings(self) -> tuple[str, ...]:

@@ -28,7 +28,8 @@ class WindowMachine(ScoreMachine):
     """
 
     def __init__(self, images, patch_size: int, candidates: Candidates, labels=None):
-        super().__init__(images, labels, candidates.per_row)
+        self._candidates_per_row = candidates.per_row
+        super().__init__(images, labels)
         self.patch_size, self.candidates = arguments.odd_patch_size(patch_size), candidates
         self._axes(self.patch_size)
 

@@ -114,5 +114,5 @@ def test_netcdf_holds_it(found, tmp_path):
 
 
 def test_a_machine_that_names_no_patches_is_refused(images, phi_1):
-    with pytest.raises(ValueError, match="attribute: WienerScore"):
+    with pytest.raises(ValueError, match="^machine: got WienerScore"):
         inspect_machine(WienerScore(images), phi_1, SCHEDULE, 2)

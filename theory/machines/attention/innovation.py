@@ -232,9 +232,9 @@ class InnovationScore(AttentionMachine):
         """
         nothing = np.empty((0, *self.image_shape))
         (level,) = arguments.noise_levels(sigma, 1)
-        (label,) = arguments.query_labels(label, 1, self.conditional)
+        (label,) = arguments.query_labels(label, 1, self.conditional, "label")
         options = self._checked(0, **options)
-        request = ScanOptions(self._bank.blocks_of(label), backends.engine(None, nothing))
+        request = ScanOptions(self._bank.blocks_of(label, "label"), backends.engine(None, nothing))
         queries = self._queries(nothing, np.empty(0), request, options["axes"], options["rule"])
         return self._coupling.context(queries, float(level))
 
