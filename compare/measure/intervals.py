@@ -6,51 +6,101 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import betaincinv
+from scipy.stats import binomtest
+
+FEWEST = 5
+"""Independent samples below which no interval is given: a bootstrap of fewer says nothing."""
 
 
 class Interval(NamedTuple):
-    """An estimate with its two-sided interval. n counts all samples given, undefined those among them that are NaN."""
+    """An estimate with its two-sided interval.
+
+    n counts all values given, undefined those among them that are NaN; independent counts the samples that are drawn on
+    their own (rows of the bootstrap). The ends of a bootstrap of fewer than FEWEST are NaN.
+    """
 
     estimate: float
     low: float
     high: float
     n: int
     undefined: int = 0
+    independent: int = 0
+
+    @property
+    def sign(self) -> int:
+        """1 or -1 if the whole interval lies above or below 0, else 0."""
+        return int(self.low > 0.0) - int(self.high < 0.0)
+
+
+def bootstrap(n: int, statistic: Callable[[np.ndarray], np.ndarray], level: float = 0.95, resamples: int = 2000,
+              seed: int = 0) -> Interval:
+    """Return the percentile bootstrap interval of a statistic of n independent samples, given by their indices.
+
+    Parameters
+    ----------
+    n : int
+        Samples, drawn with replacement n at a time.
+    statistic : callable
+        Of indices (draws, n) into the samples; returns (draws,).
+    level, resamples, seed
+        Coverage, number of draws, and their seed: the same seed gives the same interval.
+
+    Raises
+    ------
+    ValueError
+        Level outside (0, 1), or resamples < 1.
+
+    References
+    ----------
+    Efron & Tibshirani 1993, section 13.3.
+    """
+    _check_level(level)
+    if resamples < 1:
+        raise ValueError(f"resamples: got {resamples}, want at least 1")
+    estimate, low, high = float(statistic(np.arange(n)[None])[0]), np.nan, np.nan
+    if n >= FEWEST:
+        draws = np.random.default_rng(seed).integers(n, size=(resamples, n))
+        low, high = np.quantile(statistic(draws), [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
+    return Interval(estimate, float(low), float(high), n, independent=n)
 
 
 def bootstrap_interval(values, statistic: Callable = np.nanmedian, level: float = 0.95, resamples: int = 2000,
                        seed: int = 0) -> Interval:
-    """Percentile bootstrap of a statistic over independent samples (Efron & Tibshirani 1993, section 13.3).
+    """Return the `bootstrap` interval of a statistic of values.
 
-    values (n,) or (n, m): a row is one independent draw (one noise image), drawn with replacement as a whole; the m
-    values in it (one for each training seed, say) share that noise and are not independent of each other.
-    statistic: np.nanmedian (default) or np.nanmean, or any function of (array, axis=) that ignores NaN.
     For the difference of two things measured on the same noise, give the differences: the interval is then paired.
-    NaN values are left out of the statistic and counted in `undefined`; with none defined, estimate and ends are NaN.
-    The same seed gives the same interval.
-    ValueError: no values, more than two axes, level outside (0, 1), resamples < 1.
+
+    Parameters
+    ----------
+    values : (n,) or (n, m)
+        A row is one independent draw (one noise image), drawn as a whole; the m values in it (one for each training
+        seed, say) share that noise and are not independent of each other. NaN values are left out of the statistic and
+        counted in `undefined`; with none defined, estimate and ends are NaN.
+    statistic : callable
+        np.nanmedian (default) or np.nanmean, or any function of (array, axis=) that ignores NaN.
+    level, resamples, seed
+        As in `bootstrap`.
+
+    Raises
+    ------
+    ValueError
+        No values, more than two axes, level outside (0, 1), resamples < 1.
     """
     values = np.asarray(values, dtype=np.float64)
     if values.ndim not in (1, 2) or values.size == 0:
         raise ValueError(f"values: got shape {values.shape}, want (n,) or (n, m) with at least one value")
-    if not 0.0 < level < 1.0:
-        raise ValueError(f"level: got {level}, want a number between 0 and 1")
-    if resamples < 1:
-        raise ValueError(f"resamples: got {resamples}, want at least 1")
     undefined = int(np.isnan(values).sum())
-    if undefined == values.size:
-        return Interval(np.nan, np.nan, np.nan, values.size, undefined)
     rows = values.reshape(len(values), -1)
     rows = rows[~np.isnan(rows).all(axis=1)]
-    draws = np.random.default_rng(seed).integers(len(rows), size=(resamples, len(rows)))
-    replicates = statistic(rows[draws].reshape(resamples, -1), axis=1)
-    low, high = np.quantile(replicates, [(1.0 - level) / 2.0, (1.0 + level) / 2.0])
-    return Interval(float(statistic(rows.reshape(1, -1), axis=1)[0]), float(low), float(high), values.size, undefined)
+    if not len(rows):
+        return Interval(np.nan, np.nan, np.nan, values.size, undefined)
+    found = bootstrap(len(rows), lambda drawn: statistic(rows[drawn].reshape(len(drawn), -1), axis=1), level,
+                      resamples, seed)
+    return found._replace(n=values.size, undefined=undefined)
 
 
 def binomial_interval(successes: int, n: int, level: float = 0.95) -> Interval:
-    """Clopper-Pearson interval of a rate: the exact one, which never covers less than `level`.
+    """Return the Clopper-Pearson interval of a rate: the exact one, which never covers less than `level`.
 
         low = B^-1(a/2; s, n - s + 1),  high = B^-1(1 - a/2; s + 1, n - s),  a = 1 - level,  B^-1 the beta quantile.
 
@@ -58,9 +108,11 @@ def binomial_interval(successes: int, n: int, level: float = 0.95) -> Interval:
     """
     if n < 1 or not 0 <= successes <= n:
         raise ValueError(f"successes: got {successes} of n = {n}, want n of at least 1 and successes from 0 to n")
+    _check_level(level)
+    found = binomtest(successes, n).proportion_ci(level, method="exact")
+    return Interval(successes / n, float(found.low), float(found.high), n, independent=n)
+
+
+def _check_level(level: float) -> None:
     if not 0.0 < level < 1.0:
         raise ValueError(f"level: got {level}, want a number between 0 and 1")
-    tail = (1.0 - level) / 2.0
-    low = betaincinv(successes, n - successes + 1, tail) if successes > 0 else 0.0
-    high = betaincinv(successes + 1, n - successes, 1.0 - tail) if successes < n else 1.0
-    return Interval(successes / n, float(low), float(high), n)

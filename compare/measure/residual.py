@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compare.measure.intervals import Interval, bootstrap_interval
+from compare.measure.intervals import Interval, bootstrap
 
 
 class Products(NamedTuple):
@@ -60,11 +60,11 @@ def interval(products: Products, statistic, seed: int) -> Interval:
     """The statistic with its 95 % bootstrap interval over images; products (images,), or (steps, images) together."""
     together = Products(*(np.atleast_2d(part) for part in products))
 
-    def of(indices, axis):
-        drawn = Products(*(part[:, indices.astype(int)].swapaxes(0, 1) for part in together))  # (draws, steps, images)
-        return over_steps(drawn, statistic) if statistic is not slope else statistic(*drawn)[:, 0]
+    def of(drawn):
+        parts = Products(*(part[:, drawn].swapaxes(0, 1) for part in together))  # (draws, steps, images)
+        return over_steps(parts, statistic) if statistic is not slope else statistic(*parts)[:, 0]
 
-    return bootstrap_interval(np.arange(together.yy.shape[-1]), of, seed=seed)
+    return bootstrap(together.yy.shape[-1], of, seed=seed)
 
 
 def _share(part, whole):

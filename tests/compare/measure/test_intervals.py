@@ -3,7 +3,7 @@ import pytest
 import scipy.stats
 from numpy.testing import assert_allclose
 
-from compare.measure.intervals import binomial_interval, bootstrap_interval
+from compare.measure.intervals import binomial_interval, bootstrap, bootstrap_interval
 
 
 @pytest.mark.parametrize("s, n", [(0, 1), (1, 1), (0, 64), (64, 64), (7, 64), (5056, 65536)])
@@ -44,12 +44,33 @@ def test_rows_are_drawn_whole():
 
 
 def test_undefined_values_are_counted_and_left_out():
-    values = np.array([1.0, np.nan, 2.0, 3.0, np.nan])
+    values = np.array([1.0, np.nan, 2.0, 3.0, np.nan, 2.5, 1.5])
     got = bootstrap_interval(values)
-    assert (got.estimate, got.n, got.undefined) == (2.0, 5, 2)
+    assert (got.estimate, got.n, got.undefined) == (2.0, 7, 2)
     assert 1.0 <= got.low <= got.high <= 3.0
     none = bootstrap_interval([np.nan, np.nan])
     assert np.isnan(none.estimate) and np.isnan(none.low) and (none.n, none.undefined) == (2, 2)
+
+
+@pytest.mark.parametrize("shape", [(1,), (4,), (4, 3)])
+def test_few_samples_have_no_interval(shape):
+    """Training seeds do not count: they share their noise."""
+    few = bootstrap_interval(np.ones(shape))
+    assert few.estimate == 1.0 and np.isnan([few.low, few.high]).all() and few.sign == 0
+    assert few.independent == shape[0]
+    assert bootstrap_interval(np.ones((5, 3))).sign == 1
+
+
+def test_indices_are_drawn_as_values_are():
+    values = np.random.default_rng(5).normal(size=20)
+    by_index = bootstrap(20, lambda drawn: np.median(values[drawn], axis=1), seed=3)
+    assert by_index == bootstrap_interval(values, seed=3)
+
+
+def test_the_draws_are_those_of_earlier_results():
+    """Frozen: intervals printed in docs/results stay what they are."""
+    found = bootstrap_interval(np.arange(30.0) ** 2, seed=7)
+    assert found[:3] == (210.5, 90.5, 380.5)
 
 
 def test_seed_decides():

@@ -1,0 +1,38 @@
+"""What is said of each toy sample, and how often it holds by chance."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from empirical import consistency
+from empirical.toy import ToyLayout
+
+FLAGS = {"consistent": "the sample's key-value pairs fit one map of the family",
+         "clean": "every cell's mean lies near a palette colour",
+         "novel": "the sample's colours are those of no training image"}
+HELD_OUT_FLAGS = {
+    "by_held_out_map": "the sample's key-value pairs fit one map of the family, but none that training draws"}
+
+
+def flag_names(layout: ToyLayout) -> dict[str, str]:
+    """Return name and meaning of the flags of a layout: FLAGS, and HELD_OUT_FLAGS where it holds maps out."""
+    return FLAGS | (HELD_OUT_FLAGS if layout.held_out_maps else {})
+
+
+def flags(images: np.ndarray, training: np.ndarray, layout: ToyLayout) -> dict[str, np.ndarray]:
+    """Return the flags of `flag_names` of each image, (S,) bool; images (S, C, H, W), training (N, C, H, W)."""
+    measures = {"consistent": consistency.consistent, "clean": consistency.clean,
+                "novel": lambda images, layout: consistency.novel(images, training, layout),
+                "by_held_out_map": consistency.by_held_out_map}
+    return {name: measures[name](images, layout) for name in flag_names(layout)}
+
+
+def chance_rates(training: np.ndarray, layout: ToyLayout, count: int = 65_536, seed: int = 0) -> dict[str, float]:
+    """Return the share of each flag, and of "consistent and novel", among images of uniformly random cell colours.
+
+    It is what a sampler reaches that knows the cells and nothing else; `count` images, drawn by `seed`.
+    """
+    colours = np.random.default_rng(seed).integers(4, size=(2, count, layout.pairs))
+    found = flags(layout.render(*colours), training, layout)
+    found["consistent and novel"] = found["consistent"] & found["novel"]
+    return {name: float(flag.mean()) for name, flag in found.items()}
