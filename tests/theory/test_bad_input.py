@@ -11,6 +11,7 @@ from theory import (
     EquivariantLocalScore,
     EquivariantScore,
     IdealScore,
+    ImageRangeWarning,
     InnovationScore,
     LocalScore,
     PairScore,
@@ -241,3 +242,32 @@ def test_nonsense_is_refused_in_one_line_that_names_the_argument(function, good,
             function(**good | {name: value})
         said = str(caught.value)
         assert said.startswith(f"{name}: ") and "want" in said and "\n" not in said and len(said) < 300, value
+
+
+@pytest.mark.parametrize("change", [
+    lambda a: a.astype(">f8"), lambda a: a.astype(">f4"), lambda a: a.astype(np.float16), np.asfortranarray,
+    lambda a: np.repeat(a, 2, axis=3)[..., ::2], lambda a: a[::-1, :, ::-1][::-1, :, ::-1], lambda a: a.tolist(),
+    lambda a: a.astype(np.longdouble)], ids=["big-endian", "big-endian32", "half", "fortran", "strided", "reversed",
+                                             "lists", "long"])
+@pytest.mark.parametrize("kind", BUILT)
+def test_any_layout_and_float_type_is_the_same_array(kind, change):
+    images = np.random.default_rng(0).integers(-8, 9, (4, 2, 4, 3)) / 8.0  # the same numbers in half precision
+    x = images[:2] + 0.25
+    images.flags.writeable = x.flags.writeable = False
+    expected = kind(images, **BUILT[kind]).denoise(x, 0.5)
+    found = kind(change(images), **BUILT[kind]).denoise(change(x), np.float32(0.5))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-3 if found.dtype.itemsize < 4 else 1e-6)
+
+
+def test_images_that_seem_to_lie_in_0_to_1_are_warned_of_where_the_user_stands():
+    with pytest.warns(ImageRangeWarning, match="^images: got values from 0 to 1, none below 0; want") as caught:
+        EquivariantLocalScore((GOOD + 1) / 2, 3)
+    assert caught[0].filename == __file__ and len(caught) == 1
+
+
+@pytest.mark.parametrize("sigma", [1e-100, 1e-20, 1e20, 1e100])
+@pytest.mark.parametrize("kind", BUILT)
+def test_any_noise_that_float64_holds_has_an_answer(kind, sigma):
+    options = {"strength": 0.0} if kind is InnovationScore else {}
+    x0 = kind(GOOD, **BUILT[kind]).denoise(GOOD + 0.25, sigma, **options)
+    assert np.isfinite(x0).all() and np.abs(x0).max() <= (1.3 if kind is WienerScore else 1.0 + 1e-6)
