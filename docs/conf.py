@@ -23,6 +23,7 @@ autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_preserve_defaults = True
 autodoc_typehints = "signature"
 numpydoc_class_members_toctree = False
+numpydoc_citation_re = r"[0-9]+"  # others are keys of the one bibliography, in `theory`
 numpydoc_show_inherited_class_members = {  # of a network not the hundred of torch
     f"{network.__module__}.{network.__qualname__}": False for network in torch.nn.Module.__subclasses__()}
 

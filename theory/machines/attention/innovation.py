@@ -84,7 +84,8 @@ class Innovation(Coupling):
         if failed:
             raise UserError(f"tolerance: got {self.tolerance}, want at least {residual:.1e}, which {STEPS} steps "
                             f"reach at sigma {level:.3g} with this attention")
-        return Context(np.concatenate([queries.bank.blocks, equation.in_blocks(context)], axis=1), steps, residual)
+        values = np.concatenate([queries.bank.blocks, equation.in_blocks(context)], axis=1)
+        return Context(values, steps, float(residual))
 
 
 class ContextEquation:
