@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,46 @@ def test_kernels_know_only_arrays(path):
 
 def test_naive_twins_import_nothing_of_ours():
     assert set(imports(ROOT / "tests" / "naive.py")) <= {"math", "numpy"}
+
+
+ORDER = ("cli", "measure", "result", "study", "report", "attribution", "paper")
+"""Folders of compare, each may import those before it; what lies at its top, the commands, comes last."""
+
+NOT_YET = {
+    ("compare.measure.pointwise", "study"),
+    ("compare.report.novelty", "attribution"),
+    ("compare.report.novelty", "attribution"),
+    ("compare.study.image_plan", "commands"),
+    ("compare.study.image_plan", "report"),
+    ("compare.study.toy_plan", "commands"),
+    ("compare.study.toy_plan", "report"),
+}
+"""Arrows that still point up; the set may only become smaller."""
+
+
+def module(path):
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def floor(name):
+    """Height of a module of compare, or of a name in it."""
+    below_compare = name.split(".")[1]
+    return ORDER.index(below_compare) if below_compare in ORDER else len(ORDER)
+
+
+def arrows_up():
+    for path in (ROOT / "compare").rglob("*.py"):
+        for name in imports(path):
+            if name.startswith("compare.") and floor(name) > floor(f"{module(path)}."):
+                yield module(path), [*ORDER, "commands"][floor(name)]
+
+
+def test_compare_imports_in_order():
+    assert set(arrows_up()) <= NOT_YET
+
+
+def test_no_module_of_compare_imports_itself_in_a_circle():
+    paths = {module(path): path for path in (ROOT / "compare").rglob("*.py")}
+    packages = {name for name, path in paths.items() if path.name == "__init__.py"}
+    graph = {name: set(imports(path)) & set(paths) - packages for name, path in paths.items() if name not in packages}
+    list(TopologicalSorter(graph).static_order())  # CycleError names the circle
