@@ -2,22 +2,27 @@
 
 import importlib.metadata
 import re
+import sys
+from pathlib import Path
 
 import torch
 
 import empirical.networks  # noqa: F401 -- so that torch knows ours
 
+sys.path.insert(0, str(Path(__file__).parent / "extensions"))
+
 project = "patchmosaic"
 author = copyright = "the patchmosaic developers"
 version = release = importlib.metadata.version("patchmosaic")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "numpydoc",
-              "sphinx_gallery.gen_gallery"]
-exclude_patterns = ["_build", "examples", "sg_execution_times.rst"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "numpydoc",
+              "sphinx_gallery.gen_gallery", "svg_math"]
+exclude_patterns = ["_build", "examples", "tables", "sg_execution_times.rst"]
 source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 suppress_warnings = ["toc.not_included"]  # a page may be reached by a link alone
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
+default_role = "code"
 
 autodoc_default_options = {"members": True, "member-order": "bysource"}
 autodoc_preserve_defaults = True
@@ -48,8 +53,13 @@ html_show_sourcelink = False
 SPECIAL = re.compile(r"([\\*|_<>])")
 
 
+SECTION = re.compile(r"-{3,}\s*$")
+
+
 def plain(app, what, name, obj, options, lines):
-    """Docstrings are plain text with aligned formulas: the first paragraph as prose, the rest as it stands."""
+    """Take docstrings without numpydoc sections as plain text: the first paragraph as prose, the rest as it stands."""
+    if any(SECTION.match(line) for line in lines) or name == "theory":
+        return
     end = lines.index("") if "" in lines else len(lines)
     prose = " ".join(line.strip() for line in lines[:end]).split("`")
     rest = lines[end:]

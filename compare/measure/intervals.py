@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import stdtrit
 from scipy.stats import binomtest
 
 FEWEST = 5
@@ -111,6 +112,34 @@ def binomial_interval(successes: int, n: int, level: float = 0.95) -> Interval:
     _check_level(level)
     found = binomtest(successes, n).proportion_ci(level, method="exact")
     return Interval(successes / n, float(found.low), float(found.high), n, independent=n)
+
+
+def mean_interval(values, level: float = 0.95) -> Interval:
+    """Return the mean of independent units, such as training seeds, with Student's t interval.
+
+        mean +- t(1 - a/2; n - 1) s / sqrt(n),   a = 1 - level, s the standard deviation with n - 1.
+
+    Parameters
+    ----------
+    values : array_like, shape (n,)
+        One number a unit. Of one unit the ends are NaN.
+    level : float
+        Between 0 and 1.
+
+    Raises
+    ------
+    ValueError
+        No values, or more than one axis.
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 1 or values.size == 0:
+        raise ValueError(f"values: got shape {values.shape}, want (n,) with at least one value")
+    _check_level(level)
+    mean, n = float(values.mean()), values.size
+    if n == 1:
+        return Interval(mean, np.nan, np.nan, n, independent=n)
+    half = float(stdtrit(n - 1, (1.0 + level) / 2.0) * values.std(ddof=1) / np.sqrt(n))
+    return Interval(mean, mean - half, mean + half, n, independent=n)
 
 
 def _check_level(level: float) -> None:

@@ -3,7 +3,7 @@ import pytest
 import scipy.stats
 from numpy.testing import assert_allclose
 
-from compare.measure.intervals import binomial_interval, bootstrap, bootstrap_interval
+from compare.measure.intervals import binomial_interval, bootstrap, bootstrap_interval, mean_interval
 
 
 @pytest.mark.parametrize("s, n", [(0, 1), (1, 1), (0, 64), (64, 64), (7, 64), (5056, 65536)])
@@ -87,3 +87,20 @@ def test_seed_decides():
 def test_bad_input(call):
     with pytest.raises(ValueError, match="got .*want"):
         call()
+
+
+@pytest.mark.parametrize("n", [2, 3, 8])
+def test_mean_interval_is_students_t(n):
+    values = np.random.default_rng(n).normal(size=n)
+    want = scipy.stats.t.interval(0.95, n - 1, loc=values.mean(), scale=scipy.stats.sem(values))
+    assert_allclose(mean_interval(values)[:3], [values.mean(), *want])
+
+
+def test_mean_of_one_unit_has_no_interval():
+    assert_allclose(mean_interval([0.3])[:3], [0.3, np.nan, np.nan])
+
+
+@pytest.mark.parametrize("values", [[], [[1.0, 2.0]]])
+def test_mean_interval_wants_one_axis(values):
+    with pytest.raises(ValueError, match="values: got shape"):
+        mean_interval(values)

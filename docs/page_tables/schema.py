@@ -1,0 +1,17 @@
+"""The schema of a result as tables."""
+
+from compare.result.identity import MACHINE_COORDINATES, NETWORK_COORDINATES
+from compare.result.schema import COORDINATES, VARIABLES
+from page_tables.cells import markdown
+
+
+def schema_tables() -> dict[str, str]:
+    """Return the variables and the coordinates of every result."""
+    over = lambda dims: ", ".join(dims)
+    variables = [[f"`{name}`", over(dims), long_name] for name, (dims, long_name) in VARIABLES.items()]
+    coordinates = [[f"`{name}`", over(dims), long_name, units]
+                   for name, (dims, long_name, units) in COORDINATES.items()]
+    for dim, names in (("machine", MACHINE_COORDINATES), ("network", NETWORK_COORDINATES)):
+        coordinates += [[f"`{name}`", dim, long_name, "1"] for name, long_name in names.items()]
+    return {"schema-variables.md": markdown(["variable", "over", "what it is"], variables),
+            "schema-coordinates.md": markdown(["coordinate", "over", "what it is", "units"], coordinates)}
