@@ -10,23 +10,27 @@ from pathlib import Path
 import numpy as np
 
 from empirical.atomic import atomic_path
-from empirical.datasets.raw import RawImages
+from empirical.datasets.raw import RawImages, Size
 from empirical.datasets.sources import cache_folder
 
+LAYOUT = 2  # of the kept files
+NAMES = ("classes", "files")
 
-def cached(name: str, files: list[Path], split: str, size: int | None, read: Callable[[], RawImages]) -> RawImages:
-    """read(), or what it gave last time for the same files: same paths, lengths and times of change.
+
+def cached(name: str, files: list[Path], split: str, size: Size, read: Callable[[], RawImages]) -> RawImages:
+    """Return read(), or what it gave last time for the same files: same paths, lengths and times of change.
 
     size None, images as their files have them: nothing is kept.
     """
     if size is None:
         return read()
     stats = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
-    key = hashlib.sha256(repr((name, stats, split, size)).encode()).hexdigest()[:32]
+    key = hashlib.sha256(repr((LAYOUT, name, stats, split, size)).encode()).hexdigest()[:32]
     path = cache_folder() / "resized" / f"{key}.npz"
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return RawImages(arrays["images"], arrays.get("labels"), _names(arrays.get("classes")))
+            return RawImages(arrays["images"], arrays.get("labels"), *(_names(arrays.get(name)) for name in NAMES),
+                             _names(arrays.get("skipped")) or ())
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
         pass  # not there, or not whole
     raw = read()
@@ -39,7 +43,7 @@ def _names(classes) -> tuple[str, ...] | None:
 
 
 def _store(path: Path, raw: RawImages) -> None:
-    arrays = {"images": raw.images, "labels": raw.labels, "classes": raw.classes}
+    arrays = {"images": raw.images, "labels": raw.labels} | {name: getattr(raw, name) for name in (*NAMES, "skipped")}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with atomic_path(path) as temporary:

@@ -14,18 +14,36 @@ from theory.errors import UserError
 
 @dataclass(frozen=True, eq=False)
 class Dataset:
-    """images float32 (N, C, H, W) in [-1, 1]; labels int64 (N,) or None; classes: what label i is called, or None;
-    layout, of the toy set only."""
+    """Hold images and what belongs to them.
+
+    Parameters
+    ----------
+    name : str
+        As in `empirical.datasets.load`.
+    images : numpy.ndarray, float32 (N, C, H, W)
+        In [-1, 1].
+    labels : numpy.ndarray, int64 (N,), optional
+    classes : tuple of str, optional
+        What label i is called.
+    layout : ToyLayout, optional
+        Of the toy set only.
+    files : tuple of str, optional
+        The file of each image, of sets that are folders of images.
+    skipped : tuple of str
+        Files that were left out because they could not be read.
+    """
 
     name: str
     images: np.ndarray
     labels: np.ndarray | None = None
     classes: tuple[str, ...] | None = None
     layout: ToyLayout | None = None
+    files: tuple[str, ...] | None = None
+    skipped: tuple[str, ...] = ()
 
     @cached_property
     def fingerprint(self) -> str:
-        """sha256 over shape, dtype and bytes of the images, then of the labels where there are any."""
+        """The SHA-256 over shape, dtype and bytes of the images, then of the labels where there are any."""
         digest = hashlib.sha256()
         for array in (self.images, self.labels):
             if array is not None:
@@ -34,9 +52,10 @@ class Dataset:
         return digest.hexdigest()
 
     def subset(self, count: int, seed: int) -> Dataset:
-        """`count` of the images: the first of a permutation by `seed`. UserError if there are fewer."""
+        """Return `count` of the images, the first of a permutation by `seed`; raise a UserError if there are fewer."""
         if not 1 <= count <= len(self.images):
             raise UserError(f"subset: got {count}, want 1 to {len(self.images)}, the images of {self.name}")
         kept = np.random.default_rng(seed).permutation(len(self.images))[:count]
         labels = None if self.labels is None else self.labels[kept]
-        return replace(self, images=self.images[kept], labels=labels)
+        files = None if self.files is None else tuple(self.files[i] for i in kept)
+        return replace(self, images=self.images[kept], labels=labels, files=files)

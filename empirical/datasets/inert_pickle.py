@@ -1,110 +1,91 @@
-"""Pickles read without executing them: a stack machine over pickletools' opcodes that builds data and calls nothing.
+"""Pickled arrays of bytes read without executing anything: `pickle` with an allow-list of names, all of them inert.
 
-Where a pickle would import or call something, there is a `Call` that says what it asked for. Arrays are then made from
-the one call that numpy's arrays are (`numpy.core.multiarray._reconstruct`, filled by BUILD).
+What is allowed are the four names that an array of numpy is pickled by, and they stand for the functions below, which
+only look at what they are given. Everything else is refused, before it is imported.
 """
 
 from __future__ import annotations
 
+import io
+import pickle
 import pickletools
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from theory.errors import UserError
 
-CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
-EMPTY = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
-VALUES = {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "FLOAT", "BINFLOAT", "STRING", "BINSTRING",
-          "SHORT_BINSTRING", "UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINBYTES", "SHORT_BINBYTES", "GLOBAL"}
-TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
-RECONSTRUCT = ("numpy.core.multiarray _reconstruct", "numpy._core.multiarray _reconstruct")
+LIMIT = 2**28  # bytes of a pickle; a batch of CIFAR-10 has 31 million
+MOST_REFERENCES = 32  # back to what was there before; many of them make a few bytes an endless tree
+MOST_MEMORIES = 10**6  # pickle makes room for the highest number of one
 
 
-@dataclass
-class Call:
-    """What a pickle wanted called: `function` with `arguments`, its result then given `state`."""
+class _Array:
+    """Take an array's state, which must be that of bytes, as `value`."""
 
-    function: Any
-    arguments: tuple
-    state: Any = None
+    def __init__(self, *_):
+        self.value = None
+
+    def __setstate__(self, state):
+        _, shape, dtype, fortran, content = state
+        if not isinstance(dtype, _Dtype) or dtype.name != "u1":
+            raise UserError("got an array of another dtype, want bytes ('u1')")
+        content = content.encode("latin-1") if isinstance(content, str) else content
+        self.value = np.frombuffer(content, np.uint8).reshape(shape, order="F" if fortran else "C")
+
+
+class _Dtype:
+    def __init__(self, name, *_):
+        self.name = name
+
+    def __setstate__(self, state):
+        """Leave the byte order: bytes have none."""
+
+
+def _encode(text: str, _: str) -> bytes:
+    return text.encode("latin-1")  # how Python 3 writes bytes in protocol 2
+
+
+ALLOWED = {("numpy", "ndarray"): _Array, ("numpy", "dtype"): _Dtype, ("_codecs", "encode"): _encode,
+           ("numpy.core.multiarray", "_reconstruct"): _Array, ("numpy._core.multiarray", "_reconstruct"): _Array}
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) not in ALLOWED:
+            raise UserError(f"got a pickle that asks for {module[:40]}.{name[:40]}, want plain data and arrays of "
+                            "bytes")
+        return ALLOWED[module, name]
 
 
 def loads(content: bytes) -> Any:
-    """The data of a pickle. UserError if it is broken or needs more than plain data and calls that are not made.
+    """Return the data of a pickle, arrays of bytes as `numpy.ndarray` at the top level of a dict.
 
     Python 2's byte strings come as str, decoded as latin-1.
+
+    Raises
+    ------
+    UserError
+        It is broken, too large, or needs more than plain data and arrays of bytes.
     """
+    if len(content) > LIMIT:
+        raise UserError(f"got a pickle of {len(content)} bytes, want at most {LIMIT}")
     try:
-        return _run(content)
-    except (IndexError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"pickle: got a broken one ({type(error).__name__}: {error})") from error
+        _check(content)
+        data = _Unpickler(io.BytesIO(content), encoding="latin1").load()
+    except UserError:
+        raise
+    except Exception as error:  # a broken pickle makes pickle raise nearly anything
+        raise UserError(f"got a broken pickle ({type(error).__name__}), want a whole one") from error
+    if isinstance(data, dict):
+        return {key: value.value if isinstance(value, _Array) else value for key, value in data.items()}
+    return data
 
 
-def _run(content: bytes) -> Any:
-    stack, marks, memo = [], [], {}
-
-    def since_mark() -> list:
-        at = marks.pop()
-        items = stack[at:]
-        del stack[at:]
-        return items
-
+def _check(content: bytes) -> None:
+    """Raise a UserError for a pickle of a few bytes that would need a lot of time or memory."""
+    references = 0
     for opcode, value, _ in pickletools.genops(content):
-        name = opcode.name
-        if name in VALUES:
-            stack.append(value)
-        elif name in CONSTANTS:
-            stack.append(CONSTANTS[name])
-        elif name in EMPTY:
-            stack.append(EMPTY[name]())
-        elif name == "MARK":
-            marks.append(len(stack))
-        elif name in TUPLES:
-            items = [stack.pop() for _ in range(TUPLES[name])]
-            stack.append(tuple(reversed(items)))
-        elif name in ("TUPLE", "LIST"):
-            stack.append((tuple if name == "TUPLE" else list)(since_mark()))
-        elif name in ("APPEND", "APPENDS"):
-            items = since_mark() if name == "APPENDS" else [stack.pop()]
-            stack[-1].extend(items)
-        elif name in ("SETITEM", "SETITEMS", "DICT"):
-            items = [stack.pop(-2), stack.pop()] if name == "SETITEM" else since_mark()
-            if name == "DICT":
-                stack.append({})
-            stack[-1].update(zip(items[::2], items[1::2]))
-        elif name in ("PUT", "BINPUT", "LONG_BINPUT"):
-            memo[value] = stack[-1]
-        elif name == "MEMOIZE":
-            memo[len(memo)] = stack[-1]
-        elif name in ("GET", "BINGET", "LONG_BINGET"):
-            stack.append(memo[value])
-        elif name == "STACK_GLOBAL":
-            attribute, module = stack.pop(), stack.pop()
-            stack.append(f"{module} {attribute}")
-        elif name == "REDUCE":
-            arguments, function = stack.pop(), stack.pop()
-            stack.append(Call(function, arguments))
-        elif name == "BUILD":
-            state = stack.pop()
-            stack[-1].state = state
-        elif name not in ("PROTO", "FRAME", "STOP"):
-            raise UserError(f"pickle: got opcode {name}, want plain data and arrays")
-    return stack.pop()
-
-
-def array(call: Any) -> np.ndarray:
-    """The uint8 array that a call stands for. UserError if it is anything else."""
-    if not isinstance(call, Call) or call.function not in RECONSTRUCT or call.state is None:
-        raise UserError(f"pickle: got {str(call)[:60]!r}, want a numpy array")
-    _, shape, dtype, fortran, content = call.state
-    if not isinstance(dtype, Call) or dtype.function != "numpy dtype" or dtype.arguments[0] != "u1":
-        raise UserError(f"pickle: got an array of {str(dtype)[:60]!r}, want bytes ('u1')")
-    if isinstance(content, Call) and content.function == "_codecs encode":  # how Python 3 writes bytes in protocol 2
-        content = content.arguments[0]
-    if isinstance(content, str):
-        content = content.encode("latin-1")
-    if len(content) != np.prod(shape, dtype=np.int64):
-        raise UserError(f"pickle: got {len(content)} bytes for an array of shape {shape}")
-    return np.frombuffer(content, np.uint8).reshape(shape, order="F" if fortran else "C")
+        references += "GET" in opcode.name or opcode.name == "DUP"
+        if references > MOST_REFERENCES or ("PUT" in opcode.name and value > MOST_MEMORIES):
+            raise UserError("got a pickle that repeats itself, want plain data and arrays of bytes")

@@ -7,23 +7,38 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
+from empirical.datasets.raw import RawImages, Size
 from theory.errors import UserError
 
 CACHE = "patchmosaic"
 TIMEOUT = 30  # seconds that a server may be silent
 
 
+class DatasetNotFound(UserError):
+    """Say that a data set, or a split of it, is not there; one that is there and broken is another UserError."""
+
+
+class DatasetSource(Protocol):
+    """A data set in files: where they are, and what is in them."""
+
+    def files(self, data_dir: str | Path | None, split: str) -> list[Path]:
+        """Return the files of "train" or "test", looked for in `data_dir` first; raise DatasetNotFound without them."""
+
+    def read(self, files: list[Path], split: str, size: Size) -> RawImages:
+        """Return their images, of that size, and what belongs to them; raise a UserError for what cannot be read."""
+
+
 class Download(NamedTuple):
-    """Mirrors of one file, tried in turn, and its checksum as pooch writes it, "sha256:..." or "md5:..."."""
+    """Mirrors of one file, tried in turn, and its checksum as pooch writes it, "sha256:..."."""
 
     urls: tuple[str, ...]
     checksum: str
 
 
 def cache_folder() -> Path:
-    """$XDG_CACHE_HOME/patchmosaic, or what the system has for it."""
+    """Return $XDG_CACHE_HOME/patchmosaic, or what the system has for it."""
     import pooch
 
     return Path(pooch.os_cache(CACHE))
@@ -31,9 +46,9 @@ def cache_folder() -> Path:
 
 def find(dataset: str, names: tuple[str, ...], data_dir: str | Path | None, folders: tuple[str, ...],
          download: Download | None) -> Path:
-    """The first of `names` that lies in data_dir or the cache, at their top or in one of `folders`; else it is fetched.
+    """Return the first of `names` in data_dir or the cache, at their top or in one of `folders`; else fetch it.
 
-    UserError, if there is none and it cannot be fetched: which file to put where.
+    DatasetNotFound, if there is none and it cannot be fetched: which file to put where.
     """
     tops = [Path(top) for top in (data_dir, cache_folder() / dataset) if top is not None]
     for folder in [top / below for top in tops for below in ("", *folders)]:
@@ -41,12 +56,12 @@ def find(dataset: str, names: tuple[str, ...], data_dir: str | Path | None, fold
             if (folder / name).is_file():
                 return folder / name
     if download is None:
-        raise UserError(f"{dataset}: found no {names[0]}, want it in --data-dir or in {tops[-1]}")
+        raise DatasetNotFound(f"{dataset}: found no {names[0]}, want it in --data-dir or in {tops[-1]}")
     return fetch(dataset, names[-1], download)
 
 
 def fetch(dataset: str, name: str, download: Download) -> Path:
-    """Download one file into the cache, checked. UserError if no mirror gives it."""
+    """Download one file into the cache, checked; raise DatasetNotFound if no mirror gives it."""
     import pooch
 
     pooch.get_logger().setLevel("WARNING")
@@ -59,5 +74,5 @@ def fetch(dataset: str, name: str, download: Download) -> Path:
             reasons.append(f"{type(error).__name__} at {url}")
         except ValueError:
             reasons.append(f"not {download.checksum} at {url}")
-    raise UserError(f"{dataset}: found no {name}, want it in --data-dir or in {folder}; "
-                     f"it could not be fetched ({', '.join(reasons)})")
+    raise DatasetNotFound(f"{dataset}: found no {name}, want it in --data-dir or in {folder}; "
+                          f"it could not be fetched ({', '.join(reasons)})")

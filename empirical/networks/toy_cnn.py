@@ -56,6 +56,11 @@ class ToyCNN(nn.Module):
             self.value = nn.Linear(width, width, bias=False)
             nn.init.eye_(self.value.weight)
 
+    @property
+    def receptive_field(self) -> int:
+        """Side of the window that an output pixel sees, without attention."""
+        return 5
+
     def forward(self, phi: torch.Tensor, t: torch.Tensor, labels: torch.Tensor | None = None) -> torch.Tensor:
         """phi (B, C, H, W), t (B,) in [0, 1], labels (B,) -> eps (B, C, H, W)."""
         z = self.features(phi, t, labels)

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from empirical.datasets import load
+from empirical.datasets import DatasetNotFound, load
+from theory.errors import UserError
 
 
 def picture(seed, width=40, height=50, mode="RGB"):
@@ -76,20 +77,120 @@ def test_broken_images_are_named(tmp_path, damage):
     assert "\n" not in str(error.value)
 
 
-def test_sixteen_bits_are_refused(tmp_path):
-    Image.fromarray(np.full((8, 8), 40_000, np.uint16)).save(tmp_path / "a.png")
-    with pytest.raises(ValueError, match="a.png: got mode I;16, want 8 bits a channel"):
-        load(f"folder:{tmp_path}")
-
-
 def test_nothing_there(tmp_path):
-    with pytest.raises(ValueError, match="^folder: found no folder nowhere, want one"):
+    with pytest.raises(DatasetNotFound, match="^folder: found no folder nowhere, want one"):
         load("folder:nowhere")
     with pytest.raises(ValueError, match="^folder: found no images in .*, want some of .png"):
         load(f"folder:{tmp_path}")
     save(tmp_path / "a.png")
-    with pytest.raises(ValueError, match="^folder: found no .*test, want it for the split 'test'"):
+    with pytest.raises(DatasetNotFound, match="^folder: found no .*test, want it for the split 'test'"):
         load(f"folder:{tmp_path}", split="test")
+
+
+def test_a_broken_test_split_is_an_error_and_no_missing_one(tmp_path):
+    save(tmp_path / "train" / "a.png")
+    save(tmp_path / "test" / "a.png")
+    (tmp_path / "test" / "a.png").write_bytes(b"broken")
+    with pytest.raises(UserError, match="test/a.png: got no image that can be read") as error:
+        load(f"folder:{tmp_path}", split="test")
+    assert not isinstance(error.value, DatasetNotFound)
+
+
+# --- which files, and what they are called ----------------------------------------------------------------------------
+
+
+def test_hidden_files_and_folders_are_left_out(tmp_path):
+    for name in ("cat/1.png", "dog/1.png", ".ipynb_checkpoints/1-checkpoint.png", "cat/.ipynb_checkpoints/1.png",
+                 "dog/._1.png", ".hidden.png"):
+        save(tmp_path / name)
+    (tmp_path / "cat" / ".DS_Store").write_bytes(b"rubbish")
+    data = load(f"folder:{tmp_path}")
+    assert data.classes == ("cat", "dog") and data.files == ("cat/1.png", "dog/1.png")
+
+
+def test_a_hidden_folder_that_is_named_is_read(tmp_path):
+    save(tmp_path / ".mine" / "a.png")
+    assert load(f"folder:{tmp_path}/.mine").files == ("a.png",)
+
+
+def test_linked_class_folders_are_followed_and_circles_are_not(tmp_path):
+    for i in range(10):
+        save(tmp_path / "elsewhere" / f"{i}.png", i)
+    save(tmp_path / "set" / "cat" / "1.png")
+    (tmp_path / "set" / "dog").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "set" / "eel").symlink_to(tmp_path / "set")
+    (tmp_path / "set" / "gone").symlink_to(tmp_path / "nowhere")
+    data = load(f"folder:{tmp_path}/set")
+    assert len(data.images) == 11 and data.classes == ("cat", "dog") and data.labels.tolist() == [0] + [1] * 10
+
+
+@pytest.mark.parametrize("beside", ["stray.png", "cat/deep/1.png"])
+def test_images_beside_a_folder_of_images_are_an_error(tmp_path, beside):
+    """They are of no class; the parent's name is none."""
+    for name in ("cat/1.png", "dog/1.png", beside):
+        save(tmp_path / name)
+    message = r"^folder: got .*\.png beside the folder .* in .*, want images in a folder, or folders of images"
+    with pytest.raises(UserError, match=message):
+        load(f"folder:{tmp_path}")
+
+
+def test_classes_of_one_name_in_two_places_are_two(tmp_path):
+    for name in ("x/good/1.png", "y/good/1.png", "y/bad/1.png"):
+        save(tmp_path / name)
+    assert load(f"folder:{tmp_path}").classes == ("x/good", "y/bad", "y/good")
+
+
+def test_file_names_stay_with_the_images_also_through_the_cache_and_a_subset(tmp_path):
+    names = [f"{letter}/{i}.png" for letter in "abc" for i in range(4)]
+    for i, name in enumerate(names):
+        save(tmp_path / name, i)
+    for _ in range(2):
+        whole, some = load(f"folder:{tmp_path}"), load(f"folder:{tmp_path}", subset=5, seed=3)
+        assert whole.files == tuple(names)
+        for file, image, label in zip(some.files, some.images, some.labels):
+            i = names.index(file)
+            np.testing.assert_array_equal(image, whole.images[i])
+            assert some.classes[label] == file[0]
+    assert load(f"folder:{tmp_path}/a/0.png").files == ("0.png",)
+
+
+def test_bad_files_are_left_out_on_request_and_listed(tmp_path):
+    for i, name in enumerate(["cat/1.png", "cat/2.png", "dog/1.png", "eel/1.png"]):
+        save(tmp_path / name, i)
+    whole = load(f"folder:{tmp_path}")
+    for name in ("cat/1.png", "eel/1.png"):
+        (tmp_path / name).write_bytes(b"broken")
+    for _ in range(2):  # from the cache too
+        data = load(f"folder:{tmp_path}", skip_bad=True)
+        assert data.files == ("cat/2.png", "dog/1.png") and data.classes == ("cat", "dog")
+        assert data.labels.tolist() == [0, 1]
+        assert data.skipped == (f"{tmp_path}/cat/1.png", f"{tmp_path}/eel/1.png")
+        np.testing.assert_array_equal(data.images, whole.images[1:3])
+    with pytest.raises(UserError, match="cat/1.png: got no image"):
+        load(f"folder:{tmp_path}")
+    for name in ("cat/2.png", "dog/1.png"):
+        (tmp_path / name).write_bytes(b"broken")
+    with pytest.raises(UserError, match="found no image that can be read"):
+        load(f"folder:{tmp_path}", skip_bad=True)
+
+
+@pytest.mark.parametrize("size, shape", [((16, 48), (16, 48)), ((48, 16), (48, 16)), ([20, 20], (20, 20)), (7, (7, 7))])
+def test_rectangles(tmp_path, size, shape):
+    save(tmp_path / "a.png", width=90, height=60)
+    image = load(f"folder:{tmp_path}", size=size).images[0]
+    assert image.shape == (3, *shape)
+    whole = np.asarray(picture(0, 90, 60)).astype(float) / 127.5 - 1
+    height, width = min(60, round(90 * shape[0] / shape[1])), min(90, round(60 * shape[1] / shape[0]))
+    top, left = (60 - height) // 2, (90 - width) // 2
+    middle = whole[top : top + height, left : left + width].mean(axis=(0, 1))
+    np.testing.assert_allclose(image.mean(axis=(1, 2)), middle, atol=0.05)
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, "32", (3,), (3, 0), (1, 2, 3)])
+def test_sizes_that_are_none(tmp_path, size):
+    save(tmp_path / "a.png")
+    with pytest.raises(UserError, match="^size: got .*, want a whole number of pixels"):
+        load(f"folder:{tmp_path}", size=size)
 
 
 # --- CelebA's layout --------------------------------------------------------------------------------------------------

@@ -6,7 +6,9 @@ from functools import partial
 import pooch
 import pytest
 
-from empirical.datasets import load
+from empirical.datasets import DatasetNotFound, load
+from empirical.datasets.cifar import DOWNLOAD as CIFAR_DOWNLOAD
+from empirical.datasets.idx import FASHION_MNIST, MNIST
 from empirical.datasets.sources import Download, find
 
 
@@ -74,9 +76,17 @@ def test_the_users_folder_comes_first(tmp_path, own_cache, no_network):
     assert find("some", ("a.gz",), None, ("below",), None) == own_cache / "some" / "below" / "a.gz"
 
 
+def test_every_download_is_encrypted_and_checked_by_sha256():
+    downloads = [CIFAR_DOWNLOAD, *MNIST.downloads.values(), *FASHION_MNIST.downloads.values()]
+    assert len(downloads) == 9
+    for urls, checksum in downloads:
+        assert all(url.startswith("https://") for url in urls)
+        assert checksum.startswith("sha256:") and len(checksum) == 71
+
+
 @pytest.mark.parametrize("name, file", [("mnist", "train-images-idx3-ubyte.gz"), ("cifar10", "cifar-10-python.tar.gz")])
 def test_without_a_network_one_line_says_what_to_put_where(own_cache, no_network, name, file):
-    with pytest.raises(ValueError) as error:
+    with pytest.raises(DatasetNotFound) as error:
         load(name)
     message = str(error.value)
     assert message.startswith(f"{name}: found no {file}, want it in --data-dir or in {own_cache}/{name}; ")

@@ -45,6 +45,7 @@ def test_receptive_field_is_five_by_five_and_no_more(padding, depth):
     inside = torch.zeros_like(moved)
     inside[2:7, 3:8] = True
     assert torch.equal(moved, inside)
+    assert net.receptive_field == 5
 
 
 @pytest.mark.parametrize("attention", ["identity", "learned"])
