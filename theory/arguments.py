@@ -6,6 +6,7 @@ import reprlib
 import sys
 import warnings
 from collections.abc import Sequence
+from types import FrameType
 
 import numpy as np
 
@@ -247,7 +248,8 @@ def _all_finite(name: str, array: np.ndarray, where: str = "") -> None:
 
 def _outside() -> int:
     """The `stacklevel` at which a warning, given by the caller, points out of this package."""
-    frame, level = sys._getframe(1), 1
+    frame: FrameType | None = sys._getframe(1)
+    level = 1
     while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == "theory":
         frame, level = frame.f_back, level + 1
     return level
