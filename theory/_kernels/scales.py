@@ -10,10 +10,10 @@ from numba import njit
 from theory._kernels.cache import by_dtype
 from theory._kernels.nearest import Measure, measure
 from theory._kernels.posterior import LOG2E
-from theory._kernels.room import far_below, fill, logit_scales, make_room, sums_of
 from theory._kernels.softmax import Sums, absorb
 from theory._kernels.vector import aligned, at, item, lanes, load, pointer, splat, store, zeros
 from theory._kernels.window import row_logits, square
+from theory._kernels.workspace import far_below, load_block, logit_scales, make_workspace, sums_of
 
 
 @njit
@@ -72,26 +72,26 @@ def _sweep(query, block, absent, kh, kw, unit, begin, buffer, sums):
 
 
 @by_dtype
-def scan_scales(queries, exact, blocks, index, order, sizes, precision, negligible, peaks, masses, totals):
+def scan_scales(stop, order, queries, training, geometry, sizes, negligible, peaks, masses, totals):
     """`posterior.scan` for every window of `sizes`, of the training pixels themselves, where candidates are only those
     at a pixel's own place.
 
-    queries (B, C, U, V + 1), exact: padded for the largest window
-    sizes: (kh (S,), kw (S,), odd, the smallest first; row index (U,), column index (V,) of the largest)
+    geometry: of the largest window      sizes: (kh (S,), kw (S,)), odd, the smallest first
     peaks, masses (B, S, Y, X), totals (B, S, Cv, Y, X): empty states on entry; peaks are left in powers of two
     """
-    (kh, kw, rows, cols), n = sizes, blocks.shape[4]
-    geometry = kh[-1], kw[-1], rows, cols
-    room = make_room(queries.shape[1], blocks.shape[1:4], n, geometry, queries.dtype)
+    windows, (blocks, _, index), (kh, kw), n = queries.windows, training, sizes, training.blocks.shape[4]
+    space = make_workspace(windows.shape[1], blocks.shape[1:4], n, geometry, windows.dtype)
     begin = np.zeros(kh.size + 1, np.int64)  # of each size's rows: kh of them, the sum of a band, and an idle one
     for s in range(kh.size):
         begin[s + 1] = begin[s] + (kh[s] + 2) * n
-    buffer = aligned(begin[-1] + n, queries.dtype)
+    buffer, far = aligned(begin[-1] + n, windows.dtype), far_below(False, windows.itemsize)
     for m in order:
-        if not fill(room, blocks[m], blocks[m], index[m], -1, geometry, False):
+        if not load_block(space, blocks[m], blocks[m], index[m], -1, geometry, False):
             continue
-        for b in range(queries.shape[0]):
-            unit, far = precision[b] * LOG2E, far_below(False, queries.itemsize)
-            sums = sums_of(peaks[b, 0], masses[b, 0], totals[b, 0], room.values, negligible, far,
-                           measure(exact[b], room.block, (1, 1), unit))
-            _sweep(queries[b], room.block, room.absent, kh, kw, unit, begin, buffer, sums)
+        for b in range(windows.shape[0]):
+            if stop[0]:
+                return
+            unit = queries.precision[b] * LOG2E
+            sums = sums_of(peaks[b, 0], masses[b, 0], totals[b, 0], space.values, negligible, far,
+                           measure(queries.exact[b], space.block, (1, 1), unit))
+            _sweep(windows[b], space.block, space.absent, kh, kw, unit, begin, buffer, sums)

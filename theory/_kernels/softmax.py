@@ -13,8 +13,9 @@ from collections import namedtuple
 import numpy as np
 from numba import njit
 
-from theory._kernels.nearest import collect, distance
-from theory._kernels.numerics import NEGLIGIBLE
+from theory._kernels.cache import compiled
+from theory._kernels.nearest import collect, distance, limit_in_float32
+from theory._kernels.numerics import FLOAT32_ERROR
 from theory._kernels.vector import (
     any_above,
     at,
@@ -37,17 +38,17 @@ LN2 = 0.6931471805599453
 Sums = namedtuple("Sums", "peak mass total values channels negligible far measure")
 """Pointers to peak, mass (Y, X), total (Cv, Y, X), and to the block's values (Cv, H, W, n); channels: Cv, Y * X,
 H * W * n; negligible: powers of two below the peak at which candidates may be left out; far: the peak below which
-candidates are measured again in float64, by `measure`."""
+candidates are measured again in float64, by `measure`, -inf where the logits are good at any distance."""
 
-Named = namedtuple("Named", "sums lists energy image_mass done lanes")
+RankedState = namedtuple("RankedState", "sums lists energy image_mass done lanes")
 """Sums with the nearest candidates (`nearest.Lists`), and pointers for the entropies: energy (2, Y, X); image_mass
 (Y, X, n), of the images of the block; done (Y, X), the mass of the blocks before; lanes: n."""
 
 ImageSums = namedtuple("ImageSums", "peak mass total energy values")
-"""The same for each image of the block by itself: peak, mass (Y, X, n), total (Cv, Y, X, n), energy (Y or 0, X, n)."""
+"""Sums for each image of the block by itself: peak, mass (Y, X, n), total (Cv, Y, X, n), energy (Y or 0, X, n)."""
 
 
-@njit(cache=True)
+@compiled
 def merge_states(peaks, masses, totals, energies, peak, mass, total, energy):
     """Merge P partial states, in order: (P, B, Y, X), (P, B, Y, X), (P, B, Cv, Y, X), (P, B, E, Y, X) -> without P."""
     P, B, Y, X = peaks.shape
@@ -124,28 +125,39 @@ def raise_peak(sums, top, pixel):
 
 
 @njit
-def measure_again(measure, logits, peak, L, row):
-    """For a query far from every candidate: measure those of a row that may count in float64, one by one, and make the
-    row relative to the peak. Returns the peak of the row as it is then, 0."""
+def remeasure_float64(sums, logits, top, peak, L, row):
+    """Measure in float64, one by one, those of a row that may count, for a query far from every candidate.
+
+    Return (reference, the largest logit of the row); what is left in `logits` is relative to the reference, and -inf
+    where it does not count. Nothing is concluded from a float32 logit without the width of its error, for far away that
+    is many powers of two. top: the largest of the row in float32      peak: the state's, of what came before, float64
+    """
     a, b, a2, b2 = row
+    measure, largest_yet = sums.measure, -np.inf
     n = measure.shape[3]
-    least = peak - NEGLIGIBLE + 1e-5 * peak
+    reference = max(peak, (1.0 + FLOAT32_ERROR) * top)  # the peak will not be below this
+    least = (reference - sums.negligible) / (1.0 - FLOAT32_ERROR)
+    if not (top > -np.inf and top >= least):
+        return 0.0, -np.inf
     for j in range(L):
-        logit = float(item(logits, j))
-        if logit >= least:
+        if item(logits, j) >= least:
             logit = -measure.unit * distance(measure, a, b, a2, b2 + j // n, j % n)
-        put(logits, j, logit - peak)
-    return 0.0
+            largest_yet = max(largest_yet, logit)
+            put(logits, j, logit - reference)
+        else:
+            put(logits, j, -np.inf)
+    return reference, largest_yet
 
 
 @njit(forceinline=True)
 def absorb(sums, logits, top, L, row, pixel, candidate):
     """Add a row of candidates to the state of a pixel; `row` is (a, b, a2, b2), pixel and candidate their places."""
-    if top < item(sums.peak, pixel) - sums.negligible:
+    old, reference = item(sums.peak, pixel), 0.0
+    if max(top, old) < sums.far:
+        reference, top = remeasure_float64(sums, logits, top, old, L, row)
+    if not top > old - sums.negligible:
         return
-    peak = raise_peak(sums, top, pixel)
-    if peak < sums.far:
-        peak = measure_again(sums.measure, logits, peak, L, row)
+    peak = raise_peak(sums, top, pixel) - reference
     Cv, next_total, next_values = sums.channels
     if Cv == 1:
         mass, weighted = _weigh(logits, peak, sums.negligible, at(sums.values, candidate), L)
@@ -167,46 +179,46 @@ def _add_values(sums, weights, L, pixel, candidate, first):
 
 
 @njit(forceinline=True)
-def absorb_named(named, logits, top, L, row, pixel, candidate):
+def absorb_ranked(ranked, logits, top, L, row, pixel, candidate):
     """`absorb`, keeping the nearest candidates and the entropies too."""
-    sums = named.sums
-    if top > item(named.lists.limit, pixel):
-        collect(named.lists, logits, L, row, pixel)
-    old = item(sums.peak, pixel)
-    if top < old - sums.negligible:
+    sums = ranked.sums
+    if top > limit_in_float32(ranked.lists, item(ranked.lists.limit, pixel)):
+        collect(ranked.lists, logits, L, row, pixel)
+    old, reference = item(sums.peak, pixel), 0.0
+    if max(top, old) < sums.far:
+        reference, top = remeasure_float64(sums, logits, top, old, L, row)
+    if not top > old - sums.negligible:
         return
     if top > old:
-        _lower_energies(named, (old - top) * LN2, pixel)
-    peak = raise_peak(sums, top, pixel)
-    if peak < sums.far:
-        peak = measure_again(sums.measure, logits, peak, L, row)
-    mass, energy, weighted = _weigh_by_image(named, logits, peak, at(sums.values, candidate), L, pixel)
+        _lower_energies(ranked, (old - top) * LN2, pixel)
+    peak = raise_peak(sums, top, pixel) - reference
+    mass, energy, weighted = _weigh_by_image(ranked, logits, peak, at(sums.values, candidate), L, pixel)
     put(sums.mass, pixel, item(sums.mass, pixel) + mass)
-    put(named.energy, pixel, item(named.energy, pixel) + LN2 * energy)
+    put(ranked.energy, pixel, item(ranked.energy, pixel) + LN2 * energy)
     put(sums.total, pixel, item(sums.total, pixel) + weighted)
     if sums.channels[0] > 1:
         _add_values(sums, logits, L, pixel, candidate, 1)
 
 
 @njit
-def _lower_energies(named, fall, pixel):
+def _lower_energies(ranked, fall, pixel):
     """Bring the energies of a pixel to a peak that is -fall nats higher."""
     if fall == -np.inf:
         return
-    factor, over_images = np.exp(fall), named.sums.channels[1] + pixel
-    done = item(named.done, pixel)
-    put(named.energy, pixel, factor * (item(named.energy, pixel) + fall * item(named.sums.mass, pixel)))
-    put(named.energy, over_images, factor * (item(named.energy, over_images) + fall * done))
-    put(named.done, pixel, factor * done)
-    for i in range(pixel * named.lanes, (pixel + 1) * named.lanes):
-        put(named.image_mass, i, factor * item(named.image_mass, i))
+    factor, over_images = np.exp(fall), ranked.sums.channels[1] + pixel
+    done = item(ranked.done, pixel)
+    put(ranked.energy, pixel, factor * (item(ranked.energy, pixel) + fall * item(ranked.sums.mass, pixel)))
+    put(ranked.energy, over_images, factor * (item(ranked.energy, over_images) + fall * done))
+    put(ranked.done, pixel, factor * done)
+    for i in range(pixel * ranked.lanes, (pixel + 1) * ranked.lanes):
+        put(ranked.image_mass, i, factor * item(ranked.image_mass, i))
 
 
 @njit
-def _weigh_by_image(named, logits, reference, values, L, pixel):
+def _weigh_by_image(ranked, logits, reference, values, L, pixel):
     """(sum w, sum w log2 w, sum w value) of a row; adds to each image's mass, and leaves w in place for more values."""
-    n, step, keep = named.lanes, lanes(logits), named.sums.channels[0] > 1
-    least, reference = splat(logits, reference - named.sums.negligible), splat(logits, reference)
+    n, step, keep = ranked.lanes, lanes(logits), ranked.sums.channels[0] > 1
+    least, reference = splat(logits, reference - ranked.sums.negligible), splat(logits, reference)
     smallest, nothing = splat(logits, -2000.0), zeros(logits)
     mass, e0, e1, t0, t1 = nothing, nothing, nothing, nothing, nothing
     for i in range(0, n, 2 * step):
@@ -223,7 +235,7 @@ def _weigh_by_image(named, logits, reference, values, L, pixel):
             if keep:
                 store(logits, j, w0)
                 store(logits, j + step, w1)
-        masses = at(named.image_mass, pixel * n + i)
+        masses = at(ranked.image_mass, pixel * n + i)
         store(masses, 0, load(masses, 0) + m0)
         store(masses, step, load(masses, step) + m1)
         mass = mass + (m0 + m1)
@@ -231,17 +243,17 @@ def _weigh_by_image(named, logits, reference, values, L, pixel):
 
 
 @njit
-def close_block(named, outputs):
+def finish_block(ranked, outputs):
     """The images of the block are complete: add them to the entropy over images, and begin with others."""
     for pixel in range(outputs):
         energy = 0.0
-        for i in range(pixel * named.lanes, (pixel + 1) * named.lanes):
-            w = float(item(named.image_mass, i))
+        for i in range(pixel * ranked.lanes, (pixel + 1) * ranked.lanes):
+            w = float(item(ranked.image_mass, i))
             if w > 0.0:
                 energy += w * np.log(w)
-            put(named.image_mass, i, 0.0)
-        put(named.energy, outputs + pixel, item(named.energy, outputs + pixel) + energy)
-        put(named.done, pixel, item(named.sums.mass, pixel))
+            put(ranked.image_mass, i, 0.0)
+        put(ranked.energy, outputs + pixel, item(ranked.energy, outputs + pixel) + energy)
+        put(ranked.done, pixel, item(ranked.sums.mass, pixel))
 
 
 @njit

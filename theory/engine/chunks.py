@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -12,20 +13,34 @@ import numpy as np
 from theory._kernels.numerics import CHUNKS
 
 
-def in_chunks(kernel: Callable, before: tuple, order: np.ndarray, after: tuple, states: Sequence[np.ndarray],
-              count: int = CHUNKS) -> None:
-    """kernel(*before, part, *after, *(state[p] for state in states)) for the p-th of `count` parts of `order`.
+def run_in_threads(kernel: Callable, order: np.ndarray, inputs: tuple, states: Sequence[np.ndarray],
+                   count: int = CHUNKS) -> None:
+    """Call kernel(stop, part, *inputs, *(state[p] for state in states)) for the p-th of `count` parts of `order`.
 
     The kernel releases the GIL; numba.get_num_threads() parts run at once (set by NUMBA_NUM_THREADS, for example).
-    Plain threads instead of numba's own, since a kernel compiled for those takes twice as long to compile.
+    Plain threads instead of numba's own, since a kernel compiled for those takes twice as long to compile. When a part
+    fails, or Ctrl-C comes, the parts that wait are cancelled, and those that run see stop[0] become true and return:
+    nobody writes to `states` any more when this raises.
     """
     parts = [(p, part) for p, part in enumerate(np.array_split(order, count)) if len(part)]
-    run = lambda p, part: kernel(*before, part, *after, *(state[p] for state in states))
+    stop = np.zeros(1, np.bool_)
+    run = lambda p, part: kernel(stop, part, *inputs, *(state[p] for state in states))
     pool = _pool(numba.get_num_threads())
-    for done in [pool.submit(run, *arguments) for arguments in parts]:
-        done.result()
+    tasks = [pool.submit(run, *arguments) for arguments in parts]
+    try:
+        for task in tasks:
+            task.result()
+    except BaseException:
+        stop[0] = True
+        for task in [task for task in tasks if not task.cancel()]:
+            task.exception()
+        raise
 
 
 @lru_cache(maxsize=4)
 def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, thread_name_prefix="theory")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.cache_clear)  # a child has none of its parent's threads

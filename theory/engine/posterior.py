@@ -10,19 +10,28 @@ their number. Small calls are float64 throughout; large ones compare windows in 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from theory._kernels.cache import drop_stale
-from theory._kernels.numerics import CHUNKS, FLOAT64_PAIRS, LIST_CHUNKS, PRODUCT_ERROR
+from theory._kernels.numerics import (
+    CHUNKS,
+    FLOAT32_RANGE,
+    FLOAT32_WINDOW,
+    FLOAT64_PAIRS,
+    LARGE_CALL_ERROR,
+    LIST_CHUNKS,
+    PRODUCT_ERROR,
+)
 from theory._kernels.posterior import LOG2E, scan, scan_images, scan_offsets, scan_sources
 from theory._kernels.scales import scan_scales
 from theory._kernels.softmax import LN2, merge_states
+from theory._kernels.workspace import Geometry, Queries, Training
 from theory.engine.bank import Bank
-from theory.engine.chunks import in_chunks
+from theory.engine.chunks import run_in_threads
 from theory.engine.geometry import Axis
 from theory.engine.scan_options import ScanOptions
 
@@ -30,6 +39,8 @@ drop_stale([*scan.values(), *scan_sources.values(), *scan_scales.values(), scan_
 
 QUERIES_AT_ONCE = 16
 """Queries that share each training block while it is in cache."""
+
+FLOAT32_EPS, FLOAT64_EPS = float(np.finfo(np.float32).eps), float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -89,7 +100,7 @@ def merge_nearest(parts: list[Nearest]) -> Nearest:
 
 
 def _merge_stacked(states: Posterior) -> Posterior:
-    """The same for states stacked along a first axis, which are used up."""
+    """Merge states that are stacked along a first axis and used up; the state without it."""
     merged = Posterior(*(np.empty(array.shape[1:]) for array in _arrays(states)))
     merge_states(*_arrays(states), *_arrays(merged))
     return merged
@@ -100,8 +111,15 @@ def concatenated(records):
     return type(records[0])(*(np.concatenate(arrays) for arrays in zip(*map(_arrays, records))))
 
 
+def _in_order(records, order: list[np.ndarray]):
+    """`concatenated`, the queries brought from the places `order` to 0, 1, 2, ..."""
+    places = np.argsort(np.concatenate(order))
+    together = concatenated(records)
+    return together if len(records) == 1 else type(together)(*(array[places] for array in _arrays(together)))
+
+
 def _stacked(records):
-    """The same along a new first axis."""
+    """Stack Posteriors, or Nearest lists, along a new first axis."""
     return type(records[0])(*(np.stack(arrays) for arrays in zip(*map(_arrays, records))))
 
 
@@ -118,25 +136,23 @@ def posterior(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions
     values = bank.blocks if values is None else values
     outputs, top = (rows.outputs, cols.outputs), request.top
     pairs = len(x) * len(request.order) * bank.images_per_block * rows.pairs * cols.pairs
-    dtype = np.float32 if pairs > FLOAT64_PAIRS and not request.float64 else np.float64
     state = (outputs, outputs, (values.shape[1], *outputs), (2 if top else 0, *outputs))
-    sums, nearest = [], []
-    for batch in np.array_split(np.arange(len(x)), -(-len(x) // QUERIES_AT_ONCE)):
-        queries, precision = _padded_queries(x[batch], rows, cols), _precision(sigma[batch])
-        products = _by_products(queries, precision, bank, rows, cols, dtype)
-        count = LIST_CHUNKS if top else CHUNKS
-        chunks = Posterior(*(np.zeros((count, len(batch), *shape)) for shape in state))
+    count = LIST_CHUNKS if top else CHUNKS
+    sums, nearest, order = [], [], []
+    for chosen, queries in _queries(x, sigma, bank, request, pairs, rows, cols):
+        chunks = Posterior(*(np.zeros((count, len(chosen), *shape)) for shape in state))
         chunks.peak[:] = -np.inf
-        lists = Nearest.empty((count, len(batch), *outputs), top)
-        before = queries.astype(dtype, order="C"), queries, bank.blocks, values, bank.index
-        base = _base(queries, precision, products, rows, cols)
-        after = _packed(rows, cols), precision, products, request.left_out, request.log2_cutoff, base
-        kept = _arrays(chunks) + _arrays(lists) if top else _arrays(chunks)[:3]
-        in_chunks((scan_sources if top else scan)[np.dtype(dtype)], before, request.order, after, kept, count)
-        chunks.peak[:] = (chunks.peak - base) * LN2
+        lists = Nearest.empty((count, len(chosen), *outputs), top)
+        inputs = (queries, _training(bank, values), _geometry(rows, cols), request.left_out,
+                  request.log2_cutoff)
+        states = _arrays(chunks) + _arrays(lists) if top else _arrays(chunks)[:3]
+        kernel = (scan_sources if top else scan)[queries.windows.dtype]
+        run_in_threads(kernel, request.order, inputs, states, count)
+        chunks.peak[:] = (chunks.peak - queries.base) * LN2
         sums.append(_merge_stacked(chunks))
         nearest.append(lists.merged())
-    return concatenated(sums), concatenated(nearest)
+        order.append(chosen)
+    return _in_order(sums, order), _in_order(nearest, order)
 
 
 def posterior_scales(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions,
@@ -145,20 +161,19 @@ def posterior_scales(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: Scan
     one pass: where a pixel's only candidates are those at its own place, windows share their column sums."""
     rows, cols = axes[-1]
     state, pairs = (len(axes), rows.outputs, cols.outputs), len(request.order) * bank.images_per_block * x[:, 0].size
-    dtype = np.float32 if pairs > FLOAT64_PAIRS and not request.float64 else np.float64
-    sizes = *(np.array([axis.size for axis in along]) for along in zip(*axes)), rows.index, cols.index
-    sums = []
-    for batch in np.array_split(np.arange(len(x)), -(-len(x) // QUERIES_AT_ONCE)):
-        queries, precision = _padded_queries(x[batch], rows, cols), _precision(sigma[batch])
-        peak, mass = np.full((CHUNKS, len(batch), *state), -np.inf), np.zeros((CHUNKS, len(batch), *state))
-        total = np.zeros((CHUNKS, len(batch), len(axes), x.shape[1], *state[1:]))
-        before = queries.astype(dtype, order="C"), queries, bank.blocks, bank.index
-        in_chunks(scan_scales[np.dtype(dtype)], before, request.order, (sizes, precision, request.log2_cutoff),
-                  (peak, mass, total))
-        no_energy = np.empty((CHUNKS, len(batch), 0, *state[1:]))
+    sizes = tuple(np.array([axis.size for axis in along]) for along in zip(*axes))
+    sums, order = [], []
+    for chosen, queries in _queries(x, sigma, bank, request, pairs, rows, cols):
+        B = len(chosen)
+        peak, mass = np.full((CHUNKS, B, *state), -np.inf), np.zeros((CHUNKS, B, *state))
+        total = np.zeros((CHUNKS, B, len(axes), x.shape[1], *state[1:]))
+        inputs = queries, _training(bank), _geometry(rows, cols), sizes, request.log2_cutoff
+        run_in_threads(scan_scales[queries.windows.dtype], request.order, inputs, (peak, mass, total))
+        no_energy = np.empty((CHUNKS, B, 0, *state[1:]))
         sums.append([_merge_stacked(Posterior(LN2 * peak[:, :, s], mass[:, :, s], total[:, :, s], no_energy))
                      for s in range(len(axes))])
-    return [concatenated(of_size) for of_size in zip(*sums)]
+        order.append(chosen)
+    return [_in_order(of_size, order) for of_size in zip(*sums)]
 
 
 @dataclass(frozen=True)
@@ -181,11 +196,9 @@ def image_evidence(x: np.ndarray, sigma: float, bank: Bank, request: ScanOptions
     n, (C, H, W) = int(present.sum()), x.shape
     peaks, masses, energies = np.empty((n, H, W)), np.empty((n, H, W)), np.empty((n if entropy else 0, H, W))
     means = np.empty((n, C, H, W), dtype=np.float32)
-    query, precision = _padded_queries(x[None], rows, cols), _precision(np.array([sigma]))
-    products = _by_products(query, precision, bank, rows, cols, np.float64)
-    in_chunks(scan_images, (query[0], bank.blocks, bank.blocks, position), order,
-              (_packed(rows, cols), precision[0], products[0], _base(query, precision, products, rows, cols)[0],
-               peaks, masses, means, energies), [])
+    ((_, query),) = _queries(x[None], np.array([sigma]), bank, request, 0, rows, cols)
+    training = Training(bank.blocks, bank.blocks, position)
+    run_in_threads(scan_images, order, (query, training, _geometry(rows, cols), peaks, masses, means, energies), [])
     logs = np.log(masses, out=masses)
     return ImageEvidence(np.add(peaks, logs, out=peaks), means, logs - energies if entropy else energies, position)
 
@@ -205,8 +218,8 @@ def nearest_with_offsets(x: np.ndarray, bank: Bank, order: np.ndarray, rows: Axi
     """For one query x (C, H, W): the candidates with the smallest distance - offsets[s], s (n, H, W) by `position`."""
     lists = Nearest.empty((LIST_CHUNKS, *offsets.shape[1:]), top)
     query = _padded_queries(x[None], rows, cols)[0]
-    in_chunks(scan_offsets, (query, bank.blocks, bank.index, position), order, (_packed(rows, cols), offsets),
-              _arrays(lists), LIST_CHUNKS)
+    inputs = query, _training(bank), position, _geometry(rows, cols), offsets
+    run_in_threads(scan_offsets, order, inputs, _arrays(lists), LIST_CHUNKS)
     return lists.merged()
 
 
@@ -217,20 +230,39 @@ def _padded_queries(x: np.ndarray, rows: Axis, cols: Axis) -> np.ndarray:
     return np.ascontiguousarray(np.pad(padded, [(0, 0)] * 3 + [(0, 1)]))
 
 
-def _by_products(queries: np.ndarray, precision: np.ndarray, bank: Bank, rows: Axis, cols: Axis, dtype) -> np.ndarray:
-    """Which queries (B,) to compare by inner products: those where a window has several candidates to repay its norm,
-    and where the rounding of 2 precision <q, p> <= 2 precision |q| |p| is no more than `numerics.PRODUCT_ERROR`."""
+def _queries(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions, pairs: int, rows: Axis,
+             cols: Axis) -> Iterator[tuple[np.ndarray, Queries]]:
+    """Which queries, and these as the kernels want them, in parts of at most QUERIES_AT_ONCE, compared in one way.
+
+    A small call is float64, and squared differences serve at any noise. In a large one float32 serves where it is good
+    to 1e-4: by products as long as these do not cancel, by squares while the noise is no finer than the float32 query
+    (FLOAT32_RANGE) and the window so small that a query near the training set is not measured again (FLOAT32_WINDOW).
+    """
+    large = pairs > FLOAT64_PAIRS and not request.float64
+    several = rows.pairs * cols.pairs > rows.outputs * cols.outputs  # queries of a training window, to repay its norm
+    error64 = LARGE_CALL_ERROR if large else PRODUCT_ERROR["float64"]
+    small_window = x.shape[1] * rows.size * cols.size <= FLOAT32_WINDOW
+    for batch in np.array_split(np.arange(len(x)), -(-len(x) // QUERIES_AT_ONCE)):
+        padded, precision = _padded_queries(x[batch], rows, cols), _precision(sigma[batch])
+        rounding = _product_rounding(padded, precision, bank, rows, cols)
+        products64 = several & (FLOAT64_EPS * rounding <= error64)
+        products32 = large & several & (FLOAT32_EPS * rounding <= PRODUCT_ERROR["float32"])
+        span = np.maximum(np.abs(padded).max(axis=(1, 2, 3)), bank.largest) / sigma[batch]
+        float32 = products32 | (large & small_window & (span <= FLOAT32_RANGE))
+        ways = ((np.float32, True, products32), (np.float32, False, float32 & ~products32),
+                (np.float64, True, ~float32 & products64), (np.float64, False, ~float32 & ~products64))
+        for dtype, products, own in ways:
+            if own.any():
+                exact, unit = padded[own], precision[own] * LOG2E if products else 0.0 * precision[own]
+                base = np.ascontiguousarray(unit[:, None, None] * _window_norms(exact, rows, cols))
+                yield batch[own], Queries(exact.astype(dtype, order="C"), exact, precision[own], products, base)
+
+
+def _product_rounding(queries: np.ndarray, precision: np.ndarray, bank: Bank, rows: Axis, cols: Axis) -> np.ndarray:
+    """The largest term of precision (2 <q, p> - |p|^2) that is rounded, (B,), at most precision 2 |q| |p| or |p|^2."""
     query_norm = np.sqrt(_window_norms(queries, rows, cols).max(axis=(1, 2)))
     candidate_norm = bank.largest * np.sqrt(queries.shape[1] * rows.size * cols.size)
-    rounding = np.finfo(dtype).eps * 2.0 * precision * query_norm * candidate_norm
-    several = rows.pairs * cols.pairs > rows.outputs * cols.outputs
-    return several & (rounding <= PRODUCT_ERROR[np.dtype(dtype).name])
-
-
-def _base(queries: np.ndarray, precision: np.ndarray, products: np.ndarray, rows: Axis, cols: Axis) -> np.ndarray:
-    """The terms |window of the query|^2 that products leave out, in powers of two, (B, Y, X); 0 elsewhere."""
-    unit = np.where(products, precision * LOG2E, 0.0)
-    return np.ascontiguousarray(unit[:, None, None] * _window_norms(queries, rows, cols))
+    return precision * candidate_norm * np.maximum(2.0 * query_norm, candidate_norm)
 
 
 def _window_norms(queries: np.ndarray, rows: Axis, cols: Axis) -> np.ndarray:
@@ -239,8 +271,13 @@ def _window_norms(queries: np.ndarray, rows: Axis, cols: Axis) -> np.ndarray:
     return sliding_window_view(squares, rows.size, axis=1).sum(axis=-1)[:, : rows.outputs, : cols.outputs]
 
 
-def _packed(rows: Axis, cols: Axis):
-    return rows.size, cols.size, rows.index, cols.index, rows.displacements, cols.column_runs
+def _training(bank: Bank, values: np.ndarray | None = None) -> Training:
+    """The bank as the kernels want it, with the values to average: by default the pixels."""
+    return Training(bank.blocks, bank.blocks if values is None else values, bank.index)
+
+
+def _geometry(rows: Axis, cols: Axis) -> Geometry:
+    return Geometry(rows.size, cols.size, rows.index, cols.index, rows.displacements, cols.column_runs)
 
 
 def _precision(sigma: np.ndarray) -> np.ndarray:

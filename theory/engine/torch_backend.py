@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from theory._kernels.numerics import PRODUCT_ERROR
+from theory._kernels.numerics import LARGE_CALL_ERROR, PRODUCT_ERROR
 from theory._kernels.posterior import LOG2E
 from theory._kernels.softmax import LN2
 from theory.engine._torch.regions import Region, regions
@@ -33,9 +33,6 @@ from theory.engine.geometry import Axis
 from theory.engine.posterior import ImageEvidence, Nearest, Posterior
 from theory.engine.scan_options import ScanOptions
 from theory.errors import UserError
-
-DOUBLE_ERROR = 1e-6
-"""Bound on the rounding error of a logit up to which float64 products serve a call that need not be `float64`."""
 
 
 class TorchBackend:
@@ -167,12 +164,12 @@ def _comparisons(x: np.ndarray, precision: np.ndarray, bank: Bank, rows: Axis, c
                  double: bool) -> Iterator[tuple[Comparison, np.ndarray]]:
     """How to compare windows, by the rounding of 2 precision <q, p> in dtype eps, and the queries to which it applies.
 
-    A sum of D products of which each step rounds is off by about sqrt(D) / 4 eps |q| |p|.
+    A sum of D products of which each step rounds is off by about sqrt(D) / 4 eps |q| |p|, and |p|^2 by eps / 2 |p|^2.
     """
     size = x.shape[1] * rows.size * cols.size
-    rounding = precision * _largest_window(x, rows, cols) * bank.largest * size / 2.0
+    rounding = precision * np.maximum(_largest_window(x, rows, cols), bank.largest) * bank.largest * size / 2.0
     single = (np.finfo(np.float32).eps * rounding <= PRODUCT_ERROR["float32"]) & (not double)
-    products = np.finfo(np.float64).eps * rounding <= (PRODUCT_ERROR["float64"] if double else DOUBLE_ERROR)
+    products = np.finfo(np.float64).eps * rounding <= (PRODUCT_ERROR["float64"] if double else LARGE_CALL_ERROR)
     ways = (torch.float32, True, single), (torch.float64, True, ~single & products), (torch.float64, False, ~products)
     for dtype, by_products, queries in ways:
         if queries.any():

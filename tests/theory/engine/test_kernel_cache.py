@@ -3,8 +3,10 @@
 import importlib
 import os
 import pkgutil
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,7 +15,9 @@ from numba.core.registry import CPUDispatcher
 
 import theory._kernels
 from tests import naive
-from theory._kernels.cache import drop_stale
+from theory._kernels.cache import by_dtype, drop_stale
+
+ROOT = Path(__file__).parents[3]
 
 SIGMAS = 1.0, 1e-7  # windows are compared by products at the one, by squares at the other
 SESSION = """
@@ -87,3 +91,52 @@ def test_changed_sources_drop_the_compiled_code(tmp_path):
     compiled[0].write_text("code")
     drop_stale([kernel], sources)
     assert compiled[0].exists()
+
+
+DENOISE = """
+import numpy as np
+from theory import EquivariantLocalScore
+
+images = np.random.default_rng(0).uniform(-1, 1, (5, 1, 4, 4)).astype(np.float32)
+np.save("out.npy", EquivariantLocalScore(images, 3).denoise(images[:2], 0.3))
+"""
+
+
+def denoised(tmp_path, environment):
+    """What a process of its own answers."""
+    subprocess.run([sys.executable, "-c", DENOISE], cwd=tmp_path, env={**os.environ, **environment}, check=True)
+    return np.load(tmp_path / "out.npy")
+
+
+@pytest.mark.slow
+def test_damaged_files_are_compiled_again(tmp_path):
+    environment = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)}
+    expected = denoised(tmp_path, environment)
+    files = sorted((tmp_path / "cache").rglob("*.nb[ic]"))
+    assert files
+    for keep in (0.0, 0.5):  # empty, truncated
+        for ending in (".nbi", ".nbc"):
+            whole = {file: file.read_bytes() for file in files if file.suffix == ending}
+            for file, content in whole.items():
+                file.write_bytes(content[: int(keep * len(content))])
+            np.testing.assert_array_equal(denoised(tmp_path, environment), expected)
+            assert all(file.stat().st_size > keep * len(content) for file, content in whole.items())
+
+
+@pytest.mark.slow
+def test_a_place_where_nothing_can_be_written(tmp_path):
+    """Neither beside the sources nor at home: files stand where folders would be made."""
+    shutil.copytree(ROOT / "theory", tmp_path / "theory", ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "theory" / "_kernels" / "__pycache__").write_text("no folder")
+    (tmp_path / "home").write_text("no folder")
+    environment = {"HOME": str(tmp_path / "home"), "XDG_CACHE_HOME": str(tmp_path / "home"), "PYTHONPATH": "",
+                   "NUMBA_CACHE_DIR": "", "PYTHONDONTWRITEBYTECODE": "1"}
+    assert np.isfinite(denoised(tmp_path, environment)).all()
+
+
+def test_a_function_that_a_copy_would_change_is_refused():
+    def kernel(x, scale=2.0):
+        return scale * x
+
+    with pytest.raises(TypeError, match="kernel: got a closure or defaults"):
+        by_dtype(kernel)

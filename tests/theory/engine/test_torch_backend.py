@@ -148,7 +148,7 @@ WAYS = {"float32 products": (np.inf, np.inf, TOLERANCE), "float64 products": (0.
 def test_every_way_to_compare_windows(rng, monkeypatch, name, way):
     single, double, tolerance = WAYS[way]
     monkeypatch.setattr(theory.engine.torch_backend, "PRODUCT_ERROR", {"float32": single, "float64": double})
-    monkeypatch.setattr(theory.engine.torch_backend, "DOUBLE_ERROR", double)
+    monkeypatch.setattr(theory.engine.torch_backend, "LARGE_CALL_ERROR", double)
     images = data(rng, (3, 5, 6), 30)
     x, machine = queries(rng, images, 0.7, 3), MACHINES[name](images)
     difference = np.abs(machine.denoise(x, 0.7, backend="torch") - machine.denoise(x, 0.7)).max()
