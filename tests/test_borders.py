@@ -34,7 +34,7 @@ def allowed(path, name):
     if room(path) == "theory":
         return top == "theory"
     if room(path) == "empirical":
-        return top == "empirical" or name.startswith(("theory.schedules", "theory.errors"))
+        return top == "empirical" or name.startswith(("theory.schedules", "theory.samplers", "theory.errors"))
     return True
 
 

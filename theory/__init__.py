@@ -22,13 +22,15 @@ from theory.machines.equivariant_local import EquivariantLocalScore
 from theory.machines.ideal import IdealScore
 from theory.machines.local import LocalScore
 from theory.machines.wiener import WienerScore
+from theory.samplers import ddim, euler, heun
 from theory.schedules import (
     CosineSchedule,
     EDMSchedule,
     ExponentialSchedule,
+    FlowSchedule,
     LinearSchedule,
     OffsetCosineSchedule,
-    ddim,
+    Schedule,
 )
 
 __all__ = [
@@ -39,6 +41,7 @@ __all__ = [
     "EquivariantLocalScore",
     "EquivariantScore",
     "ExponentialSchedule",
+    "FlowSchedule",
     "IdealScore",
     "ImageRangeWarning",
     "InnovationScore",
@@ -46,7 +49,10 @@ __all__ = [
     "LocalScore",
     "OffsetCosineSchedule",
     "PairScore",
+    "Schedule",
     "UserError",
     "WienerScore",
     "ddim",
+    "euler",
+    "heun",
 ]

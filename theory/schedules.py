@@ -8,42 +8,53 @@ eps = (phi_t - sqrt(abar) x0) / sqrt(1 - abar).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Protocol
+from hashlib import sha256
 
 import numpy as np
 
 from theory.errors import UserError
 
 
-class Schedule(Protocol):
-    """abar(t) falls from 1 at t = 0 (clean) to nearly 0 at t = 1 (most noise); sigma(t) and its inverse follow."""
+class Schedule(ABC):
+    """abar(t) falls from 1 at t = 0 (clean) to 0 or nearly so at t = 1 (most noise); sigma(t) and its inverse follow.
 
-    def alpha_bar(self, t): ...
+    A schedule says `alpha_bar`; abar(1) = 0, pure noise at t = 1, is sigma(1) = infinity.
+    """
 
-    def sigma(self, t): ...
-
-    def time(self, sigma): ...
-
-
-class _Derived:
-    """What follows from abar(t) alone."""
+    @abstractmethod
+    def alpha_bar(self, t):
+        """Return abar(t), t in [0, 1] of any shape."""
 
     def sigma(self, t):
-        """VE noise level sigma(t) = sqrt((1 - abar(t)) / abar(t)), in pixel units; t in [0, 1]."""
-        abar = self.alpha_bar(t)
-        return np.sqrt((1.0 - abar) / abar)
+        """Return the VE noise level sqrt((1 - abar(t)) / abar(t)), in pixel units; t in [0, 1]."""
+        abar = np.asarray(self.alpha_bar(t))
+        with np.errstate(divide="ignore"):
+            return np.sqrt((1.0 - abar) / abar)
 
     def time(self, sigma):
-        """t with sigma(t) = sigma, by bisection to 1e-15; sigma beyond the schedule's ends gives that end."""
-        sigma = np.asarray(sigma, dtype=np.float64)
+        """Return the t with sigma(t) = sigma, by bisection to 1e-15; beyond the schedule's ends, that end."""
+        sigma = _level(sigma)
         low, high = np.zeros_like(sigma), np.ones_like(sigma)
         for _ in range(52):
             middle = 0.5 * (low + high)
             below = self.sigma(middle) < sigma
             low, high = np.where(below, middle, low), np.where(below, high, middle)
         return np.where(sigma <= 0.0, 0.0, high)
+
+    @classmethod
+    def from_alphas_cumprod(cls, alphas_cumprod) -> Schedule:
+        """Return the schedule of a table, such as a diffusers scheduler's `alphas_cumprod`.
+
+        alphas_cumprod (T,): abar((i + 1) / T) = alphas_cumprod[i], falling, from at most 1 to at least 0; abar(0) = 1.
+        Between them log abar is linear in t, and before a last entry of 0, zero terminal SNR, abar is.
+        """
+        values = alphas_cumprod.detach().cpu().double() if hasattr(alphas_cumprod, "detach") else alphas_cumprod
+        table = np.asarray(values, dtype=np.float64)
+        if table.ndim != 1:
+            raise UserError(f"alphas_cumprod: got shape {table.shape}, want (T,), abar(1 / T), ..., abar(1)")
+        return TabulatedSchedule(tuple(table.tolist()))
 
 
 def _time(t):
@@ -53,37 +64,77 @@ def _time(t):
     return t
 
 
+def _level(sigma):
+    sigma = np.asarray(sigma, dtype=np.float64)
+    if np.isnan(sigma).any():
+        raise UserError("sigma: got NaN, want noise levels of at least 0")
+    return sigma
+
+
+def _between(table: np.ndarray, t) -> np.ndarray:
+    """abar(t) from its values at j / T, j = 0, ..., T: log abar is linear in between, and before a 0 abar is."""
+    T = len(table) - 1
+    place = _time(t) * T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        abar = np.exp(np.interp(place, np.arange(T + 1), np.log(table)))
+    return np.where(place > T - 1, np.interp(place, [T - 1, T], table[-2:]), abar) if table[-1] == 0.0 else abar
+
+
+def _require(name: str, value, good: bool, want: str) -> None:
+    if not good:
+        raise UserError(f"{name}: got {value!r}, want {want}")
+
+
+def _number(value) -> bool:
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and bool(np.isfinite(value))
+
+
 @dataclass(frozen=True)
-class CosineSchedule(_Derived):
+class CosineSchedule(Schedule):
     """abar(t) = cos^2((t / 1.008) pi / 2), Kamb & Ganguli's code: abar(0) = 1, abar(1) = 1.6e-4, sigma(1) = 80."""
 
     stretch: float = 1.008
+
+    def __post_init__(self):
+        _require("stretch", self.stretch, _number(self.stretch) and self.stretch >= 1.0, "a number of at least 1")
 
     def alpha_bar(self, t):
         return np.cos(_time(t) / self.stretch * (np.pi / 2)) ** 2
 
     def time(self, sigma):
-        """t = (2 stretch / pi) arctan(sigma), since sigma(t) = tan((t / stretch) pi / 2); at most 1."""
-        return np.minimum(np.arctan(np.asarray(sigma, dtype=np.float64)) * (2.0 * self.stretch / np.pi), 1.0)
+        """Return t = (2 stretch / pi) arctan(sigma), since sigma(t) = tan((t / stretch) pi / 2); at most 1."""
+        sigma = _level(sigma)
+        t = np.minimum(np.arctan(sigma) * (2.0 * self.stretch / np.pi), 1.0)
+        return np.where(sigma >= self.sigma(1.0), 1.0, t)
 
 
 @dataclass(frozen=True)
-class OffsetCosineSchedule(_Derived):
+class OffsetCosineSchedule(Schedule):
     """abar(t) = f(t) / f(0), f(t) = cos^2((t + s) / (1 + s) pi / 2), s = 0.008 (Nichol & Dhariwal 2021, eq. 17).
 
-    f(1) = 0 exactly; abar is held at `floor` there, as their clipped beta does, so that sigma stays finite.
+    f(1) = 0 exactly. They clip beta, the noise of one of `train_steps` steps, at `max_beta`, which holds the last step
+    alone: abar(1) = (1 - max_beta) abar(1 - 1 / train_steps) = 2.4e-9. Within that step log abar is linear in t.
     """
 
     offset: float = 0.008
-    floor: float = 1e-5
+    max_beta: float = 0.999
+    train_steps: int = 1000
+
+    def __post_init__(self):
+        _require("offset", self.offset, _number(self.offset) and self.offset >= 0.0, "a number of at least 0")
+        _require("max_beta", self.max_beta, _number(self.max_beta) and 0.0 < self.max_beta < 1.0, "a number in (0, 1)")
+        steps = self.train_steps
+        _require("train_steps", steps, _number(steps) and steps == int(steps) and steps > 1, "an integer above 1")
 
     def alpha_bar(self, t):
         f = lambda u: np.cos((u + self.offset) / (1.0 + self.offset) * (np.pi / 2)) ** 2
-        return np.maximum(f(_time(t)) / f(0.0), self.floor)
+        t, last = _time(t), 1.0 - 1.0 / self.train_steps
+        within = np.maximum(t - last, 0.0) * self.train_steps  # of the last step, 0 to 1
+        return f(np.minimum(t, last)) / f(0.0) * (1.0 - self.max_beta) ** within
 
 
 @dataclass(frozen=True)
-class LinearSchedule(_Derived):
+class LinearSchedule(Schedule):
     """DDPM's linear beta: abar_j = prod_{i <= j} (1 - beta_i), beta from 1e-4 to 0.02 in 1000 steps (Ho et al. 2020).
 
     t = j / 1000 is the time after j steps, abar(0) = 1; between the steps log abar is interpolated linearly.
@@ -94,6 +145,13 @@ class LinearSchedule(_Derived):
     beta_end: float = 0.02
     train_steps: int = 1000
 
+    def __post_init__(self):
+        for name in ("beta_start", "beta_end"):
+            beta = getattr(self, name)
+            _require(name, beta, _number(beta) and 0.0 < beta < 1.0, "a number in (0, 1), the noise of one step")
+        steps = self.train_steps
+        _require("train_steps", steps, _number(steps) and steps == int(steps) and steps > 0, "an integer above 0")
+
     def alpha_bar(self, t):
         beta = np.linspace(self.beta_start, self.beta_end, self.train_steps)
         log_abar = np.concatenate([[0.0], np.cumsum(np.log1p(-beta))])
@@ -101,26 +159,36 @@ class LinearSchedule(_Derived):
 
 
 @dataclass(frozen=True)
-class ExponentialSchedule(_Derived):
+class ExponentialSchedule(Schedule):
     """The Ornstein-Uhlenbeck flow: 1 - abar(t) = 1 - exp(-2 T t), T = `horizon` (theory.md section 1 has T = 1)."""
 
     horizon: float = 1.0
+
+    def __post_init__(self):
+        _require("horizon", self.horizon, _number(self.horizon) and self.horizon > 0.0, "a number above 0")
 
     def alpha_bar(self, t):
         return np.exp(-2.0 * self.horizon * _time(t))
 
 
 @dataclass(frozen=True)
-class EDMSchedule(_Derived):
-    """sigma(t) = (smin^(1/rho) + t (smax^(1/rho) - smin^(1/rho)))^rho (Karras et al. 2022, eq. 5).
+class EDMSchedule(Schedule):
+    """sigma(t) = (smin^(1/rho) + t (smax^(1/rho) - smin^(1/rho)))^rho (Karras et al. 2022, eq. 5); rho 7.
 
     EDM's grid ends with a step to sigma = 0: here t = 0 is that end exactly, and every t > 0 follows the formula.
-    abar = 1 / (1 + sigma^2).
+    abar = 1 / (1 + sigma^2). `ddim` takes t = i / steps, whose last sigma above 0 is sigma(1 / steps); EDM's own grid,
+    whose last is sigma_min, is `grid`, for `euler` and `heun`.
     """
 
     sigma_min: float = 0.002
     sigma_max: float = 80.0
     rho: float = 7.0
+
+    def __post_init__(self):
+        low, high, rho = self.sigma_min, self.sigma_max, self.rho
+        _require("sigma_min", low, _number(low) and low > 0.0, "a number above 0")
+        _require("sigma_max", high, _number(high) and high > low, f"a number above sigma_min, {low}")
+        _require("rho", rho, _number(rho) and rho > 0.0, "a number above 0")
 
     def sigma(self, t):
         t = _time(t)
@@ -130,38 +198,44 @@ class EDMSchedule(_Derived):
     def alpha_bar(self, t):
         return 1.0 / (1.0 + self.sigma(t) ** 2)
 
+    def grid(self, steps: int) -> np.ndarray:
+        """Return the noise levels of `steps` steps, (steps + 1,): sigma(1 - i / (steps - 1)), i < steps, and then 0."""
+        _require("steps", steps, isinstance(steps, int | np.integer) and steps > 1, "an integer above 1")
+        return np.append(self.sigma(np.linspace(1.0, 0.0, steps)[:-1]), [self.sigma_min, 0.0])
 
-def ddim(machine, phi_1, schedule: Schedule, steps: int = 20, patch_sizes=None, strengths=None, labels=None,
-         callback: Callable | None = None):
-    """Deterministic DDIM from phi_1 at t = 1 to an image at t = 0 (Song et al. 2021, eq. 12 with eta = 0).
 
-        x0 = machine.denoise(phi_t / sqrt(abar_t), sigma_t)        eps = (phi_t - sqrt(abar_t) x0) / sqrt(1 - abar_t)
-        phi_s = sqrt(abar_s) x0 + sqrt(1 - abar_s) eps             t = i / steps, s = (i - 1) / steps, i = steps, ..., 1
+@dataclass(frozen=True)
+class FlowSchedule(Schedule):
+    """Flow matching: x_t = (1 - t) x0 + t n, so sigma(t) = t / (1 - t) and abar(t) = (1 - t)^2 / ((1 - t)^2 + t^2).
 
-    machine: anything with denoise(x, sigma) -> x0: a score machine, or a network in its adapter.
-    phi_1 (B, C, H, W): VP noise, numpy or torch; the answer is of the same kind.
-    patch_sizes, strengths: one value a step; entry i belongs to t = (i + 1) / steps (index 0 = least noise).
-    labels (B,): handed to the machine at each step.
-    callback(i, t, phi_t, x0): called at each step with the entry's index i, before the step is taken.
-    Returns the image at t = 0, (B, C, H, W). UserError: steps < 1, or lists that do not have one entry a step.
+    x_t = (1 - t) x = (1 - t) phi_t / sqrt(abar). abar(1) = 0: pure noise.
     """
-    if steps < 1:
-        raise UserError(f"steps: got {steps}, want at least 1")
-    for name, values in (("patch_sizes", patch_sizes), ("strengths", strengths)):
-        if values is not None and len(values) != steps:
-            raise UserError(f"{name}: got {len(values)} values, want one for each of the {steps} steps")
-    abars = np.asarray(schedule.alpha_bar(np.arange(steps + 1) / steps), dtype=np.float64)
-    phi = phi_1
-    for i in reversed(range(steps)):
-        abar, abar_next = float(abars[i + 1]), float(abars[i])
-        options = {} if labels is None else {"labels": labels}
-        if patch_sizes is not None:
-            options["patch_size"] = int(patch_sizes[i])
-        if strengths is not None:
-            options["strength"] = float(strengths[i])
-        x0 = machine.denoise(phi / abar**0.5, ((1.0 - abar) / abar) ** 0.5, **options)
-        if callback is not None:
-            callback(i, (i + 1) / steps, phi, x0)
-        eps = (phi - abar**0.5 * x0) / (1.0 - abar) ** 0.5
-        phi = abar_next**0.5 * x0 + (1.0 - abar_next) ** 0.5 * eps
-    return phi
+
+    def alpha_bar(self, t):
+        t = _time(t)
+        return (1.0 - t) ** 2 / ((1.0 - t) ** 2 + t**2)
+
+    def time(self, sigma):
+        """Return t = sigma / (1 + sigma)."""
+        return 1.0 - 1.0 / (1.0 + np.maximum(_level(sigma), 0.0))
+
+
+@dataclass(frozen=True, repr=False)
+class TabulatedSchedule(Schedule):
+    """abar((i + 1) / T) = alphas_cumprod[i], see `Schedule.from_alphas_cumprod`."""
+
+    alphas_cumprod: tuple[float, ...]
+
+    def __post_init__(self):
+        table = np.array(self.alphas_cumprod)
+        if not (table.size and np.isfinite(table).all() and table[0] <= 1.0 and table[-1] >= 0.0
+                and (np.diff(table) < 0.0).all()):
+            raise UserError("alphas_cumprod: got a table that is empty, not finite, not falling or outside [0, 1], "
+                            "want abar(1 / T), ..., abar(1), falling from at most 1 to at least 0")
+
+    def __repr__(self):
+        digest = sha256(np.array(self.alphas_cumprod).tobytes()).hexdigest()[:16]
+        return f"Schedule.from_alphas_cumprod(<{len(self.alphas_cumprod)} values, sha256 {digest}>)"
+
+    def alpha_bar(self, t):
+        return _between(np.array((1.0, *self.alphas_cumprod)), t)

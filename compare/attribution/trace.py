@@ -14,7 +14,8 @@ import xarray as xr
 from compare.result.schema import described
 from compare.study.calibration import Trajectory
 from theory import UserError
-from theory.schedules import Schedule, ddim
+from theory.samplers import ddim
+from theory.schedules import Schedule
 
 ATTENDED = 8
 """Other pixels that are named for each pixel of an attention machine."""

@@ -4,7 +4,7 @@ Along a network's own trajectory (Kamb & Ganguli 2025, appendix C.2, there for k
 denoises its own phi_t from a number of calibration seeds, and a candidate's loss is the cosine distance, or the mean
 squared difference, between what the machine and the network make of it. Without a network: the machine's error in
 denoising validation images, or the entropy of its posterior. Entry i along a step axis belongs to t = (i + 1) / steps
-everywhere (0 = least noise), as in `theory.schedules.ddim`.
+everywhere (0 = least noise), as in `theory.samplers.ddim`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from theory.schedules import Schedule, ddim
+from theory.samplers import ddim
+from theory.schedules import Schedule
 
 
 class Trajectory(NamedTuple):

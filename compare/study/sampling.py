@@ -10,7 +10,8 @@ import numpy as np
 
 from compare.study.folder import RunFolder
 from empirical.atomic import atomic_path
-from theory.schedules import Schedule, ddim
+from theory.samplers import ddim
+from theory.schedules import Schedule
 
 GROUP = 20
 """Samples that go through the sampler together, at most; never more than steps, so that one step of all of them, the

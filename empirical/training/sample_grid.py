@@ -13,7 +13,8 @@ from empirical.adapters import NetworkDenoiser
 from empirical.atomic import atomic_path
 from empirical.consistency import clean, consistent, novel
 from empirical.datasets import Dataset
-from theory.schedules import CosineSchedule, ddim
+from theory.samplers import ddim
+from theory.schedules import CosineSchedule
 
 SCHEDULE = CosineSchedule()
 EVAL_SAMPLES, EVAL_STEPS = 512, (20, 150)

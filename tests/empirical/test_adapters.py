@@ -7,7 +7,8 @@ from torch import nn
 
 from empirical.adapters import NetworkDenoiser
 from empirical.networks import ToyCNN
-from theory.schedules import CosineSchedule, LinearSchedule, OffsetCosineSchedule, ddim
+from theory.samplers import ddim
+from theory.schedules import CosineSchedule, LinearSchedule, OffsetCosineSchedule
 
 SIGMAS = np.array([0.05, 1.0, 30.0])
 

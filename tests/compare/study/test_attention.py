@@ -22,7 +22,7 @@ from empirical.toy import ToyLayout
 from empirical.training.loop import train
 from empirical.training.toy_config import TrainConfig
 from theory import AttentionScore, EquivariantLocalScore, PairScore
-from theory.schedules import ddim
+from theory.samplers import ddim
 
 pytestmark = pytest.mark.slow  # whole studies
 

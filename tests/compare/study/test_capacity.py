@@ -18,7 +18,8 @@ from empirical.adapters import NetworkDenoiser
 from empirical.training.loop import train
 from empirical.training.toy_config import TrainConfig
 from theory import AttentionScore, EquivariantLocalScore, PairScore
-from theory.schedules import CosineSchedule, ddim
+from theory.samplers import ddim
+from theory.schedules import CosineSchedule
 
 pytestmark = pytest.mark.slow  # whole studies
 

@@ -7,7 +7,8 @@ from compare.study.folder import RunFolder
 from compare.study.noise import initial_noise
 from compare.study.sampling import drawn, drawn_together
 from tests.compare.fakes import Blur
-from theory.schedules import CosineSchedule, ddim
+from theory.samplers import ddim
+from theory.schedules import CosineSchedule
 
 SCHEDULE = CosineSchedule()
 NOISE = initial_noise(0, range(5), (1, 6, 7))
