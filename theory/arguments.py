@@ -216,6 +216,16 @@ def like(result: np.ndarray, x):
     return result.astype(np.asarray(x).dtype)
 
 
+def spacing(x) -> tuple[float, float]:
+    """The spacing of numbers around 1 in the float type of x, numpy or torch, and the smallest number above 0."""
+    if hasattr(x, "new_tensor") and x.is_floating_point():
+        limits = sys.modules["torch"].finfo(x.dtype)
+        return limits.eps, limits.smallest_normal * limits.eps
+    dtype = getattr(x, "dtype", None)
+    limits = np.finfo(dtype if isinstance(dtype, np.dtype) and dtype.kind == "f" else np.float64)
+    return float(limits.eps), float(limits.smallest_subnormal)
+
+
 def shown(value) -> str:
     """A value in a few words of one line."""
     if isinstance(value, np.ndarray) or hasattr(value, "detach"):

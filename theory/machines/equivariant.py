@@ -12,12 +12,16 @@ import numba
 import numpy as np
 from scipy.fft import irfft2, rfft2
 
+from theory._kernels.numerics import NEGLIGIBLE, PRODUCT_ERROR
 from theory.engine.posterior import Nearest, Posterior, concatenated, merge, merge_nearest
 from theory.machines.attribution import whole_image_sources
 from theory.machines.posterior import PosteriorMachine
 
 ORBIT_BYTES = 1 << 26
 """Memory for the spectra and distances of the images that are taken at once."""
+
+FFT_ERROR = 16.0 * float(np.finfo(np.float64).eps)
+"""Error of a squared distance by Fourier products, per |x|^2 + |varphi_i|^2."""
 
 
 class EquivariantScore(PosteriorMachine):
@@ -75,6 +79,11 @@ class EquivariantScore(PosteriorMachine):
         sums, nearest = zip(*merged)
         return concatenated(sums), concatenated(nearest)
 
+    def _truncation(self, request):
+        C, H, W = self.image_shape
+        low, high = (np.repeat(edge, H * W) for edge in (self._bank.low, self._bank.high))
+        return int(self._bank.present(request.order).sum()) * H * W, len(low), low, high
+
     def _sources(self, sources):
         shift = np.stack(np.divmod(sources[..., 1], self.image_shape[2]), axis=-1)
         return whole_image_sources(sources, shift, self.image_shape)
@@ -87,6 +96,9 @@ def _over_translates(x, spectrum, precision: float, orbit, top: int) -> tuple[Po
     inner = _back((spectrum * spectra.conj()).sum(axis=1), (H, W))  # <x, T_s varphi_i>, (n, H, W)
     norms = (x**2).sum() + (images**2).sum(axis=(1, 2, 3))
     distance = np.maximum(norms[:, None, None] - 2.0 * inner, 0.0)
+    error = FFT_ERROR * norms.max()
+    if precision * error > PRODUCT_ERROR["float64"]:
+        _remeasure(x, distance, images, NEGLIGIBLE / precision + 2.0 * error)
     logits = -precision * distance
     peak = logits.max()
     weights = np.exp(logits - peak)
@@ -96,6 +108,19 @@ def _over_translates(x, spectrum, precision: float, orbit, top: int) -> tuple[Po
     sums = Posterior(np.full((1, 1, 1), peak), np.full((1, 1, 1), image_mass.sum()), total.reshape(1, -1, 1, 1),
                      energy[: 2 * bool(top)].reshape(1, -1, 1, 1))
     return sums, _nearest(x, distance, members, images, top)
+
+
+def _remeasure(x, distance, images, reach: float) -> None:
+    """Measure again, in place, the translates that are no farther than `reach` beyond the nearest, where products
+    cancel: as sigma falls to 0."""
+    _, C, H, W = images.shape
+    i, dy, dx = np.nonzero(distance <= distance.min() + reach)
+    for some in np.array_split(np.arange(len(i)), -(-len(i) * x.size // (ORBIT_BYTES // 8))):
+        rows = (np.arange(H) - dy[some, None]) % H
+        cols = (np.arange(W) - dx[some, None]) % W
+        moved = images[i[some, None, None, None], np.arange(C)[:, None, None], rows[:, None, :, None],
+                       cols[:, None, None, :]]
+        distance[i[some], dy[some], dx[some]] = ((x - moved) ** 2).sum(axis=(1, 2, 3))
 
 
 def _nearest(x, distance, members, images, top: int) -> Nearest:

@@ -66,7 +66,7 @@ class IdealScore(PosteriorMachine):
     def _truncation(self, request):
         pixels = self.image_shape[1] * self.image_shape[2]
         low, high = (np.repeat(edge, pixels) for edge in (self._bank.low, self._bank.high))
-        return int(self._bank.present(request.order).sum()), low, high
+        return int(self._bank.present(request.order).sum()), len(low), low, high
 
     def _sources(self, sources):
         return whole_image_sources(sources, np.zeros((*sources.shape[:-1], 2), dtype=int), self.image_shape)

@@ -11,7 +11,10 @@ from theory import arguments
 from theory.engine import backends
 from theory.engine.bank import Bank
 from theory.engine.scan_options import ScanOptions
+from theory.engine.truncation import Accuracy
 from theory.errors import UserError
+
+EXACT = Accuracy(None, False, 0.0, 0.0)
 
 
 class ScoreMachine(ABC):
@@ -70,7 +73,8 @@ class ScoreMachine(ABC):
         tolerance : float, optional
             How far from the exact mean an output may be, above 0. By default nothing is left out.
         return_bound : bool
-            Whether to return a bound on that distance too.
+            Whether to return a bound on that distance too, and on the rounding of x0 in its type; everything is then
+            computed in float64. For machines whose x0 is a mean over candidates.
         backend : "numba", "torch" or TorchBackend, optional
             The engine; by default torch for a tensor on a device, numba otherwise.
         **options
@@ -86,7 +90,7 @@ class ScoreMachine(ABC):
         Raises
         ------
         UserError
-            An argument is not as said here.
+            An argument is not as said here; the machine states no bound, or the type of x cannot meet the tolerance.
 
         Examples
         --------
@@ -99,7 +103,8 @@ class ScoreMachine(ABC):
         ((2, 1, 6, 6), True)
         """
         arguments.boolean("return_bound", return_bound)
-        x0, bound = self._answer(x, sigma, labels, options, backend, tolerance=arguments.tolerance(tolerance))
+        accuracy = Accuracy(arguments.tolerance(tolerance), return_bound, *arguments.spacing(x))
+        x0, bound = self._answer(x, sigma, labels, options, backend, accuracy)
         return (x0, bound) if return_bound else x0
 
     def leave_out(self, x, sigma, image: int, *, labels=None, backend=None, **options):
@@ -140,7 +145,7 @@ class ScoreMachine(ABC):
         True
         """
         image = arguments.integer("image", image, 0, self.count - 1)
-        return self._answer(x, sigma, labels, options, backend, left_out=image)[0]
+        return self._answer(x, sigma, labels, options, backend, EXACT, image)[0]
 
     def score(self, x, sigma, **options):
         """Return the score of the noised data, (x0 - x) / sigma^2.
@@ -172,7 +177,7 @@ class ScoreMachine(ABC):
         levels = arguments.noise_levels(sigma, len(x_array))[:, None, None, None]
         return arguments.like((arguments.as_numpy(clean) - x_array) / levels**2, x)
 
-    def _answer(self, x, sigma, labels, options, backend, left_out=-1, tolerance=None):
+    def _answer(self, x, sigma, labels, options, backend, accuracy: Accuracy, left_out: int = -1):
         queries, sigma, classes, options = self._prepared(x, sigma, labels, options)
         engine = backends.engine(backend, x)
         result, bound = np.empty(queries.shape), np.zeros(queries.shape)
@@ -181,7 +186,8 @@ class ScoreMachine(ABC):
                 raise UserError(f"image: got {left_out}, the only training image there is; want one of several")
             asked = queries[chosen], sigma[chosen], ScanOptions(order, engine, left_out)
             own = self._restricted(options, chosen)
-            result[chosen], bound[chosen] = self._within(*asked, tolerance, **own)
+            result[chosen], bound[chosen] = self._within(*asked, accuracy, **own)
+        bound = accuracy.stored(result, bound) if accuracy.asked else bound
         return arguments.like(result, x), arguments.like(bound, x)
 
     def _prepared(self, x, sigma, labels, options: dict):
@@ -208,8 +214,11 @@ class ScoreMachine(ABC):
         """The options for some of the queries; only a machine with options a query needs to say more."""
         return options
 
-    def _within(self, x, sigma, request, tolerance: float | None, **options) -> tuple[np.ndarray, np.ndarray]:
-        """x0 and a bound on its error, both (B, C, H, W); a machine that leaves nothing out is exact."""
+    def _within(self, x, sigma, request, accuracy: Accuracy, **options) -> tuple[np.ndarray, np.ndarray]:
+        """x0 and a bound on its error, both (B, C, H, W); a machine that leaves nothing out states none."""
+        if accuracy.stated:
+            raise UserError(f"return_bound: got True for {type(self).__name__}, which states no bound with these "
+                            "settings, want False")
         x0 = self._denoise(x, sigma, request, **options)
         return x0, np.zeros_like(x0)
 

@@ -75,10 +75,11 @@ class WindowMachine(ScoreMachine):
         size = self.patch_size if patch_size is None else arguments.odd_patch_size(patch_size)
         return {"axes": self._axes(size), **super()._checked(count, **options)}
 
-    def _range(self, request: ScanOptions, axes: tuple[Axis, Axis]) -> tuple[int, np.ndarray, np.ndarray]:
-        """Candidates a pixel draws on at most, and the range of their pixels, (C,) and (C,)."""
+    def _range(self, request: ScanOptions, axes: tuple[Axis, Axis]) -> tuple[int, int, np.ndarray, np.ndarray]:
+        """Candidates a pixel draws on at most, pixels of a window, and the range of the candidates', (C,) and (C,)."""
         places = [max(1, len(range(*axis.candidate_range))) for axis in axes]
-        return int(np.prod(places)) * int(self._bank.present(request.order).sum()), self._bank.low, self._bank.high
+        count = int(np.prod(places)) * int(self._bank.present(request.order).sum())
+        return count, self.image_shape[0] * axes[0].size * axes[1].size, self._bank.low, self._bank.high
 
 
 class PatchMachine(PosteriorMachine, WindowMachine):

@@ -71,8 +71,7 @@ class PosteriorMachine(ScoreMachine):
             request = ScanOptions(order, backends.engine("numba", x), top=top)
             sums, nearest = self._posterior(queries[chosen], sigma[chosen], request,
                                             **self._restricted(options, chosen))
-            logits = -nearest.key / (2.0 * sigma[chosen, None, None, None] ** 2)
-            weight[chosen] = np.exp(logits - sums.log_normaliser[..., None])
+            weight[chosen] = _weights(-nearest.key / (2.0 * sigma[chosen, None, None, None] ** 2), sums)
             source[chosen], entropies[chosen] = self._sources(nearest.source), np.maximum(sums.entropies, 0.0)
             x0[chosen] = sums.mean.reshape(-1, C, H, W)
         return attribution(x0, weight, source, entropies[:, 0], entropies[:, 1])
@@ -80,16 +79,18 @@ class PosteriorMachine(ScoreMachine):
     def _denoise(self, x, sigma, request, **options):
         return self._posterior(x, sigma, request, **options)[0].mean.reshape(x.shape)
 
-    def _within(self, x, sigma, request, tolerance, **options):
-        limits = None if tolerance is None else self._truncation(request, **options)
+    def _within(self, x, sigma, request, accuracy, **options):
+        limits = self._truncation(request, **options) if accuracy.asked else None
         if limits is None:
-            return super()._within(x, sigma, request, tolerance, **options)
-        count, low, high = limits
-        span = float((high - low).max())
-        request = replace(request, log2_cutoff=truncation.cut(count, span, tolerance),
-                          float64=truncation.in_double(span, tolerance))
+            return super()._within(x, sigma, request, accuracy, **options)
+        count, pixels, low, high = limits
+        request = replace(request, float64=accuracy.stated)
+        if accuracy.tolerance is not None:
+            span, budget = float((high - low).max()), accuracy.budget(low, high)
+            request = replace(request, log2_cutoff=truncation.cutoff(count, span, budget),
+                              float64=accuracy.stated or truncation.needs_float64(span, budget))
         sums, _ = self._posterior(x, sigma, request, **options)
-        bound = truncation.bound(sums, count, request.log2_cutoff, request.float64, low, high)
+        bound = truncation.bound(sums, count, pixels, request.log2_cutoff, request.float64, low, high)
         return sums.mean.reshape(x.shape), bound.reshape(x.shape)
 
     @abstractmethod
@@ -97,10 +98,23 @@ class PosteriorMachine(ScoreMachine):
                    **options) -> tuple[Posterior, Nearest]:
         """Softmax sums and the nearest candidates asked for, an output for each pixel or one for the whole image."""
 
-    def _truncation(self, request: ScanOptions, **options) -> tuple[int, np.ndarray, np.ndarray] | None:
-        """Candidates an output draws on, and the range of their values (Cv,), (Cv,); None where nothing is left out."""
+    def _truncation(self, request: ScanOptions, **options) -> tuple[int, int, np.ndarray, np.ndarray] | None:
+        """Candidates an output draws on, pixels of a window, and the range of the values (Cv,), (Cv,); None where there
+        is no bound."""
         return None
 
     def _sources(self, sources: np.ndarray) -> np.ndarray:
         """Nearest.source (B, Y, X, K, 3) -> image, y, x of each pixel's candidates (B, H, W, K, 3)."""
         return sources
+
+
+def _weights(logits: np.ndarray, sums: Posterior) -> np.ndarray:
+    """Shares of the whole posterior (B, Y, X, K) by logits, the largest first.
+
+    They may be rounded otherwise than those in the sums. Far from D a logit of 1e14 nats is off by a tenth: the
+    largest, where it is the posterior's peak, stands for it.
+    """
+    best = logits[..., 0]
+    peak = np.where(np.abs(best - sums.peak) <= 1e-12 * np.abs(best), best, sums.peak)
+    weight = np.exp(logits - (peak + np.log(sums.mass))[..., None])
+    return weight / np.maximum(weight.sum(axis=-1, keepdims=True), 1.0)

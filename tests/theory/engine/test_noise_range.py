@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 import theory.engine.posterior
 from tests import naive
 from tests.theory.cases import MACHINES
-from theory import EquivariantLocalScore, IdealScore, LocalScore
+from theory import EquivariantLocalScore, EquivariantScore, IdealScore, LocalScore
 
 SIGMAS = 1e-6, 1e-5, 3e-4, 2e-3, 0.02, 0.3, 5.0, 1e4
 NUMBA_PARTS = [name for name in MACHINES if name != "equivariant"]  # which has an engine of its own
@@ -56,7 +56,24 @@ def test_small_calls_are_exact(rng, sigma):
     for local, machine in ((False, EquivariantLocalScore(images, 3)), (True, LocalScore(images, 3))):
         assert_allclose(machine.denoise(x, sigma), [naive.patch_machine(q, images, sigma, 3, local=local) for q in x],
                         atol=1e-6)
+    assert_allclose(EquivariantScore(images).denoise(x, sigma), [naive.equivariant(q, images, sigma) for q in x],
+                    atol=1e-6)
     assert_allclose(IdealScore(images).denoise(x, sigma), [naive.ideal(q, images, sigma) for q in x], atol=1e-6)
+
+
+@pytest.mark.parametrize("sigma", SIGMAS)
+@pytest.mark.parametrize("name", [name for name in MACHINES if name not in ("overlap", "consensus")])
+def test_named_weights_are_shares(rng, name, sigma):
+    """Of all candidates the weights sum to 1, and each is as defined, also where logits are 1e14 nats."""
+    images = training_images(rng)[:5, :, :4, :3]  # of which no two are so alike that 1e14 nats hide the difference
+    x = queries(rng, images, sigma)
+    found = MACHINES[name](images).attribute(x, sigma, top=len(images) * 12)
+    assert_allclose(found.mass, 1.0, atol=1e-6)
+    if name == "els-zeros":
+        for i, q in enumerate(x):
+            expected = naive.posterior_weights(q, images, sigma, 3, 2, 1)
+            weight = found.weight.sel(sample=i, y=2, x=1).values[: len(expected)]
+            assert_allclose(weight, [w for w, *_ in expected], atol=1e-6)
 
 
 @pytest.mark.parametrize("sigma", SIGMAS)

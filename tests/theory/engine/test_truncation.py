@@ -1,11 +1,23 @@
-"""The bound that comes with an answer of less than full length holds, and stays within what was asked."""
+"""The bound that comes with an answer holds, rounding and dtype included, and stays within what was asked."""
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
 import theory.engine.posterior
-from theory import AttentionScore, EquivariantLocalScore, EquivariantScore, IdealScore, LocalScore
+from tests import naive
+from theory import (
+    AttentionScore,
+    ConsensusScore,
+    EquivariantLocalScore,
+    EquivariantScore,
+    IdealScore,
+    InnovationScore,
+    LocalScore,
+    PairScore,
+    UserError,
+    WienerScore,
+)
 
 
 def cases(rng):
@@ -30,9 +42,11 @@ def test_the_bound_holds(rng, monkeypatch, case, tolerance, single):
                 if single:
                     patch.setattr(theory.engine.posterior, "FLOAT64_PAIRS", 0)
                 x0, bound = machine.denoise(queries, sigma, tolerance=tolerance, return_bound=True)
+                without = machine.denoise(queries, sigma, tolerance=tolerance)
             assert x0.shape == bound.shape == queries.shape
             assert (np.abs(x0 - exact) <= bound).all()
             assert (bound <= tolerance).all()
+            assert (np.abs(without - exact) <= tolerance).all()
 
 
 def test_something_is_left_out(rng):
@@ -44,14 +58,73 @@ def test_something_is_left_out(rng):
     assert 1e-12 < np.abs(x0 - machine.denoise(x, 0.5)).max() <= 2.0
 
 
-def test_exact_machines_have_a_bound_of_zero(rng):
+SIGMAS = 1e-6, 1e-4, 0.01, 0.3, 3.0, 1e4
+BOUNDED = {
+    "els": (lambda images: EquivariantLocalScore(images, 3), lambda x, D, s: naive.patch_machine(x, D, s, 3)),
+    "local": (lambda images: LocalScore(images, 3), lambda x, D, s: naive.patch_machine(x, D, s, 3, local=True)),
+    "ideal": (IdealScore, naive.ideal),
+    "equivariant": (EquivariantScore, naive.equivariant),
+    "attention that changes nothing": (lambda images: AttentionScore(images, 3, strength=0.0),
+                                       lambda x, D, s: naive.patch_machine(x, D, s, 3)),
+}
+
+
+def near_and_far(rng, sigma):
+    """Training images, two of them a millionth apart, and queries near them, at one, half way, and far from all."""
+    images = rng.uniform(-1, 1, (4, 1, 4, 3)).astype(np.float32)
+    images[1] = np.clip(images[0] + 1e-6 * rng.normal(size=images[0].shape), -1, 1)
+    near = images[:1] + sigma * rng.normal(size=images[:1].shape)
+    return images, np.concatenate([near, images[2:3], (images[2:3] + images[3:]) / 2, rng.normal(size=(1, 1, 4, 3))])
+
+
+@pytest.mark.parametrize("sigma", SIGMAS)
+@pytest.mark.parametrize("dtype", ["float64", "float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("name", BOUNDED)
+def test_the_bound_covers_rounding_and_the_dtype(rng, monkeypatch, name, dtype, sigma):
+    """Against loops in float64, for calls of any size, with and without a tolerance."""
+    torch = pytest.importorskip("torch")
+    images, queries = near_and_far(rng, sigma)
+    x = torch.from_numpy(queries).to(getattr(torch, dtype))
+    build, twin = BOUNDED[name]
+    exact = np.array([twin(q, images, sigma) for q in x.double().numpy()])
+    machine = build(images)
+    for pairs in (theory.engine.posterior.FLOAT64_PAIRS, 0):
+        monkeypatch.setattr(theory.engine.posterior, "FLOAT64_PAIRS", pairs)
+        for tolerance in (None, 0.1):
+            x0, bound = machine.denoise(x, sigma, tolerance=tolerance, return_bound=True)
+            assert x0.dtype == bound.dtype == x.dtype
+            error = np.abs(x0.double().numpy() - exact)
+            assert (error <= bound.double().numpy()).all()
+            assert bound.max() <= (0.02 if tolerance is None else tolerance)
+
+
+def test_a_bound_is_small_where_nothing_is_rounded(rng):
     images = rng.uniform(-1, 1, (5, 1, 4, 4)).astype(np.float32)
-    for machine in (EquivariantScore(images), AttentionScore(images, 3, strength=0.5)):
-        x0, bound = machine.denoise(images[:2], 0.3, tolerance=1e-3, return_bound=True)
-        assert_allclose(x0, machine.denoise(images[:2], 0.3), atol=1e-15)
-        assert not bound.any()
-    x0, bound = EquivariantLocalScore(images, 3).denoise(images[:2], 0.3, return_bound=True)
-    assert not bound.any()
+    for machine in (EquivariantLocalScore(images, 3), IdealScore(images), EquivariantScore(images)):
+        _, bound = machine.denoise(images[:2].astype(np.float64), 0.3, return_bound=True)
+        assert 0.0 < bound.min() <= bound.max() < 1e-6
+
+
+@pytest.mark.parametrize("build", [
+    lambda images: AttentionScore(images, 3, strength=0.5), lambda images: PairScore(images, 3, strength=0.5),
+    lambda images: ConsensusScore(images, 3, strength=0.5), lambda images: InnovationScore(images, 3), WienerScore,
+], ids=["attention", "pair", "consensus", "innovation", "wiener"])
+def test_a_machine_without_a_bound_says_so(rng, build):
+    machine = build(rng.uniform(-1, 1, (4, 1, 3, 3)).astype(np.float32))
+    x = rng.normal(size=(1, 1, 3, 3))
+    with pytest.raises(UserError, match="return_bound: got True for .*, which states no bound"):
+        machine.denoise(x, 0.5, return_bound=True)
+    assert_allclose(machine.denoise(x, 0.5, tolerance=1e-3), machine.denoise(x, 0.5), atol=1e-12)
+
+
+@pytest.mark.parametrize("stated", [False, True])
+def test_a_tolerance_that_the_dtype_cannot_meet(rng, stated):
+    images = rng.uniform(-1, 1, (5, 1, 4, 4)).astype(np.float32)
+    machine, x = EquivariantLocalScore(images, 3), images[:2].astype(np.float16)
+    with pytest.raises(UserError, match="tolerance: got 0.0001, want at least .* in their dtype") as refused:
+        machine.denoise(x, 0.05, tolerance=1e-4, return_bound=stated)
+    least = float(str(refused.value).split("at least ")[1].split()[0])
+    machine.denoise(x, 0.05, tolerance=1.1 * least, return_bound=stated)
 
 
 @pytest.mark.parametrize("tolerance", [0, -1.0, np.nan, np.inf, True, "1e-3"])
