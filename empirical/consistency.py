@@ -11,7 +11,7 @@ CLEAN_DISTANCE = 0.5  # Euclidean, in colour units; palette colours are at least
 
 
 def decode(images, layout: ToyLayout) -> tuple[np.ndarray, np.ndarray]:
-    """The colour of every cell: the palette entry nearest to the cell's mean.
+    """Return the colour of every cell: the palette entry nearest to the cell's mean.
 
     images (n, 3, H, W), numpy or torch
     returns colours (n, pairs, 2) int in 0..3, keys at [..., 0] and values at [..., 1], and the Euclidean distance of
@@ -27,13 +27,13 @@ def decode(images, layout: ToyLayout) -> tuple[np.ndarray, np.ndarray]:
 
 
 def consistent(images, layout: ToyLayout) -> np.ndarray:
-    """Whether each sample's decoded pairs fit one map of the layout's family: (n,) bool."""
+    """Return whether each sample's decoded pairs fit one map of the layout's family: (n,) bool."""
     colours, _ = decode(images, layout)
     return consistent_colours(colours[..., 0], colours[..., 1], layout.family)
 
 
 def consistent_colours(keys, values, family: str = "one-to-one") -> np.ndarray:
-    """Whether pairs of colours fit one map: keys, values (n, pairs) -> (n,) bool.
+    """Return whether pairs of colours fit one map: keys, values (n, pairs) -> (n,) bool.
 
     "one-to-one": K_a = K_b exactly when V_a = V_b.  "all": K_a = K_b implies V_a = V_b.
     """
@@ -44,7 +44,7 @@ def consistent_colours(keys, values, family: str = "one-to-one") -> np.ndarray:
 
 
 def by_held_out_map(images, layout: ToyLayout) -> np.ndarray:
-    """Whether each sample is consistent, but by no map that training draws, so by held-out maps alone: (n,) bool."""
+    """Return whether each sample is consistent by held-out maps alone, by no map that training draws: (n,) bool."""
     colours, _ = decode(images, layout)
     keys, values = colours[..., 0], colours[..., 1]
     shown = (layout.maps[:, keys] == values).all(axis=-1).any(axis=0)
@@ -52,17 +52,17 @@ def by_held_out_map(images, layout: ToyLayout) -> np.ndarray:
 
 
 def clean(images, layout: ToyLayout, distance: float = CLEAN_DISTANCE) -> np.ndarray:
-    """Whether every cell's mean lies within `distance` of a palette colour: (n,) bool."""
+    """Return whether every cell's mean lies within `distance` of a palette colour: (n,) bool."""
     return (decode(images, layout)[1] <= distance).all(axis=(1, 2))
 
 
 def novel(images, training_images, layout: ToyLayout) -> np.ndarray:
-    """Whether each sample's decoded colours are those of no training image: (n,) bool."""
+    """Return whether each sample's decoded colours are those of no training image: (n,) bool."""
     return ~np.isin(_code(images, layout), _code(training_images, layout))
 
 
 def _code(images, layout: ToyLayout) -> np.ndarray:
-    """The decoded colours of an image as one base-4 number: (n,) int64."""
+    """Return the decoded colours of an image as one base-4 number: (n,) int64."""
     colours = decode(images, layout)[0].reshape(len(images), -1).astype(np.int64)
     return colours @ (4 ** np.arange(2 * layout.pairs, dtype=np.int64))
 

@@ -25,7 +25,7 @@ FAMILIES = ("one-to-one", "all")
 
 @dataclass(frozen=True)
 class ToyLayout:
-    """Where the cells lie, which maps are allowed, and what is held out of the training set.
+    """Say where the cells lie, which maps are allowed, and what is held out of the training set.
 
     pairs: key-value pairs an image; the key cell lies left, its value cell right
     cell: side of a cell in pixels                gap: background pixels between neighbouring pairs
@@ -100,7 +100,7 @@ class ToyLayout:
         return _without_held_out(every, self.held_out_keys, [self.held_out_seed, 1])
 
     def sample(self, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Keys and values of n random training images, each (n, pairs) with colours 0..3; a function of (n, seed)."""
+        """Return keys and values of n random images, each (n, pairs), colours 0..3; a function of (n, seed)."""
         if n < 1:
             raise UserError(f"n: got {n}, want at least one image")
         rng = np.random.default_rng(seed)
@@ -109,18 +109,18 @@ class ToyLayout:
         return keys, np.take_along_axis(maps, keys, axis=1)
 
     def generate(self, n: int, seed: int) -> np.ndarray:
-        """n random training images: float32 (n, 3, H, W) in [-1, 1]."""
+        """Return n random training images: float32 (n, 3, H, W) in [-1, 1]."""
         return self.render(*self.sample(n, seed))
 
     def enumerate(self) -> np.ndarray:
-        """Every distinct training image, once: float32 (M, 3, H, W); 5,056 of them by default."""
+        """Return every distinct training image once: float32 (M, 3, H, W); 5,056 of them by default."""
         values = self.maps[:, self.key_patterns]  # (M, K, pairs): f(K_j)
         keys = np.broadcast_to(self.key_patterns, values.shape)
         pairs = np.unique(np.stack([keys, values], -1).reshape(-1, self.pairs, 2), axis=0)
         return self.render(pairs[..., 0], pairs[..., 1])
 
     def render(self, keys, values) -> np.ndarray:
-        """Images of the given colours: keys, values (n, pairs) in 0..3 -> float32 (n, 3, H, W)."""
+        """Return images of the given colours: keys, values (n, pairs) in 0..3 -> float32 (n, 3, H, W)."""
         colours = np.stack([keys, values], axis=-1)  # (n, pairs, 2)
         images = np.full((len(colours), *self.shape), BACKGROUND, dtype=np.float32)
         for (pair, side), _ in np.ndenumerate(self.corners[..., 0]):
@@ -130,6 +130,6 @@ class ToyLayout:
 
 
 def _without_held_out(rows: np.ndarray, fraction: float, seed: list[int]) -> np.ndarray:
-    """The rows that remain when a random `fraction` of them (rounded down) is held out, in their own order."""
+    """Return the rows that remain when a random `fraction` of them (rounded down) is held out, in their own order."""
     out = np.random.default_rng(seed).permutation(len(rows))[: int(fraction * len(rows))]
     return np.delete(rows, out, axis=0)

@@ -30,7 +30,7 @@ COLLECTIONS: dict[str, dict[str, TrainConfig]] = {
 
 
 def shipped_config(name: str, seed: int = 0, collection: str = "toy") -> TrainConfig:
-    """The configuration of a shipped variant and training seed."""
+    """Return the recipe of a shipped variant and training seed; raise a UserError for names that are none."""
     if collection not in COLLECTIONS:
         raise UserError(f"collection: got {collection!r}, want one of: {', '.join(COLLECTIONS)}")
     if name not in COLLECTIONS[collection]:
@@ -39,7 +39,7 @@ def shipped_config(name: str, seed: int = 0, collection: str = "toy") -> TrainCo
 
 
 def shipped(name: str, seed: int = 0, collection: str = "toy") -> Path:
-    """The shipped checkpoint of a variant and training seed, without suffix, for `empirical.checkpoint.load`."""
+    """Return a shipped checkpoint's path without suffix, for `empirical.checkpoint.load`, of a variant and seed."""
     shipped_config(name, seed, collection)
     if seed not in SEEDS:
         raise UserError(f"seed: got {seed}, shipped are {', '.join(map(str, SEEDS))}")

@@ -58,7 +58,7 @@ RULES = {
 
 
 def attention_rule(name: str | None, width: int) -> nn.Module | None:
-    """The rule of that name for features of `width`; None has none."""
+    """Return the rule of that name for features of `width`; None has none."""
     if name not in RULES:
         raise UserError(f"attention: got {name!r}, want None, 'top1', 'identity' or 'learned'")
     return RULES[name](width)

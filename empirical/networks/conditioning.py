@@ -30,7 +30,7 @@ class TimeEmbedding(nn.Module):
 
 
 def embed(time: TimeEmbedding, label: nn.Embedding | None, t: torch.Tensor, labels: torch.Tensor | None):
-    """The time's embedding plus the label's: (B, width). UserError if labels are missing, not wanted or unknown."""
+    """Return the time's embedding plus the label's, (B, width); raise a UserError for labels out of place."""
     if label is None:
         if labels is not None:
             raise UserError("labels: got some, want None: this network has no classes")

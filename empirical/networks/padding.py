@@ -8,6 +8,6 @@ PADDING = ("zeros", "circular")
 
 
 def check_padding(padding: str) -> None:
-    """UserError unless it is "zeros" (borders are visible) or "circular" (commutes with circular shifts)."""
+    """Raise a UserError unless it is "zeros" (borders are visible) or "circular" (commutes with circular shifts)."""
     if padding not in PADDING:
         raise UserError(f"padding: got {padding!r}, want one of {', '.join(PADDING)}")

@@ -19,13 +19,13 @@ PARAMETRIZATIONS = ("eps", "v")
 
 
 def check_parametrization(parametrization: str) -> None:
-    """UserError unless it is "eps" or "v"."""
+    """Raise a UserError unless it is "eps" or "v"."""
     if parametrization not in PARAMETRIZATIONS:
         raise UserError(f"parametrization: got {parametrization!r}, want one of {', '.join(PARAMETRIZATIONS)}")
 
 
 def as_eps(parametrization: str, output: torch.Tensor, phi: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-    """The noise that the last layer's output means: (B, C, H, W)."""
+    """Return the noise that the last layer's output means: (B, C, H, W)."""
     if parametrization == "eps":
         return output
     angle = _angle(t)
@@ -33,7 +33,7 @@ def as_eps(parametrization: str, output: torch.Tensor, phi: torch.Tensor, t: tor
 
 
 def error_scale(parametrization: str, t: torch.Tensor) -> torch.Tensor | float:
-    """The error of the last layer's output over that of eps: 1, or 1 / cos(a) (B, 1, 1, 1)."""
+    """Return the error of the last layer's output over that of eps: 1, or 1 / cos(a) (B, 1, 1, 1)."""
     return 1.0 if parametrization == "eps" else 1.0 / _angle(t).cos()
 
 

@@ -15,43 +15,43 @@ from theory.errors import UserError
 
 @dataclass(frozen=True)
 class WorkerGroup:
-    """rank: this process, 0 to count - 1; process 0 alone writes files        device: where this one computes."""
+    """Tell processes apart: rank 0 to count - 1, of which 0 alone writes files, and the device where this computes."""
 
     rank: int
     count: int
     device: torch.device
 
     def local_slice(self, batch: int) -> slice:
-        """This process's images of a batch. UserError unless every process gets as many."""
+        """Return this process's images of a batch; raise a UserError unless every process gets as many."""
         if batch % self.count:
             raise UserError(f"batch: got {batch} for {self.count} processes, want a multiple of {self.count}")
         part = batch // self.count
         return slice(self.rank * part, (self.rank + 1) * part)
 
     def wrap(self, network: nn.Module) -> nn.Module:
-        """The network with gradients averaged over the processes."""
+        """Return the network with gradients averaged over the processes."""
         if self.count == 1:
             return network
         return DistributedDataParallel(network, device_ids=[self.device] if self.device.type == "cuda" else None)
 
     def mean(self, value: torch.Tensor) -> torch.Tensor:
-        """The mean of a number over the processes."""
+        """Return the mean of a number over the processes."""
         if self.count > 1:
             distributed.all_reduce(value)
         return value / self.count
 
     def any(self, flag: bool) -> bool:
-        """Whether it is set in any process."""
+        """Return whether it is set in any process."""
         return self.mean(torch.tensor(float(flag), device=self.device)).item() > 0
 
     def barrier(self) -> None:
-        """Until all are here."""
+        """Wait until all processes are here."""
         if self.count > 1:
             distributed.barrier()
 
 
 def worker_group(device: str) -> WorkerGroup:
-    """This process among the others of its torchrun. device: "auto" (cuda if there is one), "cpu" or "cuda".
+    """Return this process among the others of its torchrun. device: "auto" (cuda if there is one), "cpu" or "cuda".
 
     The connection between them is made once and lasts until the process ends.
     """

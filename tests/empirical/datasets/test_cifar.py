@@ -167,6 +167,7 @@ def deep(opening, closing, depth):
     return b"\x80\2}X\4\0\0\0data" + opening * depth + closing * depth + b"s."
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [
     shared_tuple(40, True), shared_tuple(200, True), shared_tuple(40, False), deep(b"]", b"a", 10**5),
     deep(b"K\1", b"\x85", 10**5), deep(b"(", b"t", 10**5), b"\x80\2" + b"(" * 10**6,

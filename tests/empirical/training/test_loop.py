@@ -427,6 +427,7 @@ sys.exit(main(["--out", sys.argv[3], "--steps", "1"]))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["numpy", "torch", "empirical.training.loop", "safetensors"])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_in_the_first_seconds_ends_in_one_line(tmp_path, module, number):
