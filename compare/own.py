@@ -33,7 +33,7 @@ def compare_own(network: NetworkDenoiser, images, labels=None, *, boundary: str 
     receptive_field: side of the window that it sees, if known: no larger k is tried
     out: the run's folder, taken up again where it was stopped; None for one that is deleted at the end
     options: of `ImageConfig`: samples (default 100), seed, steps, network_steps, calibration_samples, rules, ...
-    Returns the result, for `compare.report.image_report.report` and `compare.report.image_figures.draw`; OUT/result.nc.
+    Returns the result, for `compare.report.images.report` and `draw`; OUT/result.nc.
     ValueError: settings out of range, or images, labels and a folder that do not go together.
     """
     config = ImageConfig(**options)

@@ -13,6 +13,10 @@ FEWEST = 5
 """Independent samples below which no interval is given: a bootstrap of fewer says nothing."""
 
 
+WITHOUT_NAN = {np.nanmedian: np.median, np.nanmean: np.mean}
+"""The same numbers, many times as fast, where nothing is undefined."""
+
+
 class Interval(NamedTuple):
     """An estimate with its two-sided interval.
 
@@ -95,6 +99,8 @@ def bootstrap_interval(values, statistic: Callable = np.nanmedian, level: float 
     rows = rows[~np.isnan(rows).all(axis=1)]
     if not len(rows):
         return Interval(np.nan, np.nan, np.nan, values.size, undefined)
+    if not undefined:
+        statistic = WITHOUT_NAN.get(statistic, statistic)
     found = bootstrap(len(rows), lambda drawn: statistic(rows[drawn].reshape(len(drawn), -1), axis=1), level,
                       resamples, seed)
     return found._replace(n=values.size, undefined=undefined)

@@ -6,7 +6,7 @@ from functools import partial
 
 from compare.paper import attention_maps, black_white, entropy, locality, machines, pairs, strength, toy_mosaic, toy_set
 from compare.paper.figure import PaperFigure
-from compare.report import grid
+from compare.report import grid, scatter
 
 FIGURES = {figure.name: figure for figure in (
     PaperFigure("kg1", "ELS and networks from the same noise.", pairs.first_networks, grid.draw, grid.size),
@@ -23,7 +23,7 @@ FIGURES = {figure.name: figure for figure in (
     PaperFigure("kg7", "Networks, and LS and ELS from the same noise; below, Pearson r.", pairs.architectures,
                 grid.draw, grid.size),
     PaperFigure("kg10-12", "Pearson r of ELS against that of the ideal score, sample by sample.", pairs.scatter,
-                pairs.draw_scatter, pairs.scatter_size),
+                scatter.draw, scatter.size),
     PaperFigure("kg23-24", "ELS, networks with attention, and their twins without: more samples.",
                 partial(pairs.attention_networks, shown=20), grid.draw, grid.size),
     PaperFigure("fktb1", "The forward process on the toy set.", toy_set.forward, grid.draw, grid.size),

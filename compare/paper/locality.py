@@ -8,10 +8,9 @@ import numpy as np
 import xarray as xr
 
 from compare.paper.source import Source, attentive
-from compare.result.names import els_fitted
 from compare.result.published import KG_PATCH_SIZES
 from compare.result.schema import described
-from compare.result.summary import variants_of
+from compare.result.summary import els_of, variants_of
 from theory.schedules import CosineSchedule
 
 TIMES = (0.1, 0.3, 0.5, 0.7, 0.9)
@@ -59,7 +58,7 @@ def data(source: Source) -> xr.Dataset:
 
 
 def _fitted(source: Source) -> dict[str, np.ndarray]:
-    return {f"{name}, {variant}": result.patch_size.sel(machine=els_fitted(variant)).values
+    return {f"{name}, {variant}": result.patch_size.sel(machine=els_of(result, variant)).values
             for name, result in source.real.items() for variant in variants_of(result)
             if not attentive(variant) and result.sizes["step"] == 20}
 

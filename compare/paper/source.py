@@ -14,6 +14,7 @@ import xarray as xr
 from torch import nn
 
 from compare.result import schema as results
+from compare.result.identity import variant_parts
 from compare.study import remake
 from empirical import checkpoint
 from empirical.datasets import Dataset, load
@@ -89,7 +90,7 @@ class Source:
 
 def attentive(variant: str) -> bool:
     """Whether a network variant has attention."""
-    return variant.endswith(remake.WITH_ATTENTION)
+    return variant_parts(variant)[1] is not None
 
 
 def _is_toy(result: xr.Dataset) -> bool:

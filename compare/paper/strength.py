@@ -7,9 +7,9 @@ import xarray as xr
 
 from compare.measure.agreement import agreement
 from compare.measure.intervals import binomial_interval, bootstrap_interval
+from compare.report.grid import images_kept
 from compare.result.schema import described
-from compare.result.summary import most_steps, networks_of, variants_of
-from compare.result.toy_summary import variant_rate
+from compare.result.summary import first_network, most_steps, variant_rate, variants_of
 from empirical import consistency
 from theory import AttentionScore, CosineSchedule, ddim
 
@@ -20,11 +20,11 @@ PATCH = 3
 def data(source) -> xr.Dataset:
     """Uniform attention, k = 3, from the noise of the toy result; r2 with the first seed of each variant."""
     result, training = source.toy, source.toy_set
-    count = 8 if source.quick else result.sizes["sample"]
+    count = images_kept(result, 8 if source.quick else result.sizes["sample"])
     strengths = STRENGTHS[::2] if source.quick else STRENGTHS
     machine = AttentionScore(training.images, PATCH)
     steps, variants = most_steps(result), variants_of(result)
-    networks = {v: result.generated.sel(network=networks_of(result, v, steps)[0]).values[:count]
+    networks = {v: result.generated.sel(network=first_network(result, v)).values[:count]
                 for v in variants}
     rate, r2 = np.empty((len(strengths), 3)), np.empty((len(strengths), len(variants), 3))
     for i, strength in enumerate(strengths):

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import xarray as xr
 
-from compare.report.grid import Row, grid
+from compare.report.grid import Row, grid, images_kept
 from compare.report.plots import rgb
+from compare.report.toy import rule_of, stated
 from compare.result.published import CHANCE_CONSISTENT, FKTB_CONSISTENT
 from compare.result.schema import described
-from compare.result.summary import most_steps, networks_of, variants_of
-from compare.result.toy_names import ATTENTION_FITTED, attention_fixed
-from compare.result.toy_summary import rate, variant_rate
+from compare.result.summary import first_network, most_steps, rate, variant_rate, variants_of
 from compare.study.noise import initial_noise
 from empirical.toy import COLOURS
 from theory import CosineSchedule
@@ -68,9 +65,9 @@ def structure_size(dataset: xr.Dataset) -> tuple[float, float]:
 def samples(source) -> xr.Dataset:
     """FKTB figure 5: what the four networks draw from the same noise; a mark says consistent."""
     result, rows = source.toy, []
-    shown = slice(0, 8 if source.quick else 24)
+    shown = slice(images_kept(result, 8 if source.quick else 24))
     for variant in variants_of(result):
-        network = networks_of(result, variant, most_steps(result))[0]
+        network = first_network(result, variant)
         rows.append(Row(variant, result.generated.sel(network=network).values[shown],
                         marked=result.consistent.sel(source=network).values[shown]))
     return grid(rows)
@@ -79,19 +76,18 @@ def samples(source) -> xr.Dataset:
 def consistency(source) -> xr.Dataset:
     """FKTB's table beside ours: share of consistent samples with its 95 % interval, networks and closed forms."""
     result = source.toy
-    config, steps = json.loads(result.attrs["config_json"]), most_steps(result)
+    steps = most_steps(result)
     variants = variants_of(result)
     networks = [variant_rate(result, "consistent", variant, steps) for variant in variants]
-    stated = [attention_fixed(ATTENTION_FITTED[variant], config["fixed_patch_size"], config["fixed_strength"])
-              for variant in variants]
-    machines = [rate(result, "consistent", name) for name in stated]
+    attending = [stated(result, rule_of(result, variant)) for variant in variants]
+    machines = [rate(result, "consistent", name) for name in attending]
     ends = lambda intervals: np.array([[i.estimate, i.low, i.high] for i in intervals])
     return xr.Dataset(
         {"network": described(("variant", "end"), ends(networks), "share of consistent samples of the networks"),
          "machine": described(("variant", "end"), ends(machines), "share of those of the attention machine"),
          "published": described("variant", [FKTB_CONSISTENT[v] for v in variants], "share by Finn et al. 2025")},
         {"variant": described("variant", np.array(variants, dtype=object), "network"),
-         "stated": described("variant", np.array(stated, dtype=object), "the machine, stated beforehand"),
+         "stated": described("variant", np.array(attending, dtype=object), "the machine, stated beforehand"),
          "end": described("end", np.array(["estimate", "low", "high"], dtype=object), "of the 95 % interval")},
         {"network_steps": steps, "chance": CHANCE_CONSISTENT["one-to-one"],
          "chance_published": FKTB_CONSISTENT["random"]})

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from compare.measure import residual
 from compare.report.plots import save_figure
 from compare.result import attention as own
-from compare.result import summary, toy_summary
+from compare.result import summary
 from compare.result.names import AS_DERIVED, IDEAL, els_fitted
 from compare.study.attention import ANOTHER_SEED, ELS, MATCHED_CNN
 
@@ -111,13 +111,13 @@ def _ends(figure: Figure, dataset: xr.Dataset) -> None:
         machines = {ELS: els_fitted(variant), IDEAL: IDEAL}
         machines |= {form: own.machines_of(dataset, form, variant) for form in own.forms_of(dataset, variant)}
         for label, machine in machines.items():
-            rate = toy_summary.rate(dataset, "consistent", machine)
+            rate = summary.rate(dataset, "consistent", machine)
             r2 = summary.machine_agreement(dataset, "r2", machine, variant, steps)
             axes.errorbar(rate.estimate, r2.estimate, yerr=[[r2.estimate - r2.low], [r2.high - r2.estimate]],
                           xerr=[[rate.estimate - rate.low], [rate.high - rate.estimate]], fmt="o", label=label,
                           color=_style(label)["color"], elinewidth=0.6,
                           markerfacecolor=None if _style(label)["linestyle"] == "-" else "none")
-        network = toy_summary.variant_rate(dataset, "consistent", variant, steps)
+        network = summary.variant_rate(dataset, "consistent", variant, steps)
         axes.axvspan(network.low, network.high, color="C1", alpha=0.25, linewidth=0, label="the network's rate")
         if len(summary.networks_of(dataset, variant, steps)) > 1:
             ceiling = summary.seed_ceiling(dataset, "r2", variant, steps)

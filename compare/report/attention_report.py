@@ -10,7 +10,7 @@ import xarray as xr
 from compare.measure import residual
 from compare.report.table import aligned, shown
 from compare.result import attention as own
-from compare.result import summary, toy_summary
+from compare.result import summary
 from compare.result.names import IDEAL, els_fitted
 from compare.study.attention import ANOTHER_SEED
 
@@ -46,8 +46,8 @@ def _rates(dataset: xr.Dataset) -> str:
                     for form in forms}
     rows = [["random colours", "", "", *(f"{chance[quality]:.3f}" for quality in columns)]]
     for (name, steps), of_seeds in sources.items():
-        seeds = [f"{toy_summary.rate(dataset, 'consistent', source).estimate:.2f}" for source in of_seeds]
-        rates = [shown(toy_summary.rate(dataset, quality, of_seeds)) for quality in columns.values()]
+        seeds = [f"{summary.rate(dataset, 'consistent', source).estimate:.2f}" for source in of_seeds]
+        rates = [shown(summary.rate(dataset, quality, of_seeds)) for quality in columns.values()]
         rows.append([name, str(steps), " ".join(seeds) if len(seeds) > 1 else "", *rates])
     return ("Share of all samples; 95 % intervals: Clopper-Pearson, over several training seeds a bootstrap of noise "
             "samples\n" + aligned(["source", "steps", "consistent by seed", *map(QUALITIES.get, columns)], rows))
@@ -112,12 +112,12 @@ def _ends(dataset: xr.Dataset, variant: str) -> str:
     named = {own.title(dataset, form, variant): own.machines_of(dataset, form, variant) for form in forms}
     for name, machine in {els: els, **named, IDEAL: IDEAL}.items():
         gain = "" if machine == els else shown(summary.gain(dataset, machine, els, variant, steps), "+.3f")
-        held, seeds = toy_summary.seeds_holding(dataset, machine, variant, steps)
+        held, seeds = summary.seeds_holding(dataset, machine, variant, steps)
         rows.append([name, shown(summary.machine_agreement(dataset, "r2", machine, variant, steps)), gain,
-                     shown(toy_summary.rate(dataset, "consistent", machine)), f"{held} of {seeds}"])
+                     shown(summary.rate(dataset, "consistent", machine)), f"{held} of {seeds}"])
     if len(summary.networks_of(dataset, variant, steps)) > 1:
         rows.append(["ceiling: another training seed", shown(summary.seed_ceiling(dataset, "r2", variant, steps)), "",
-                     shown(toy_summary.variant_rate(dataset, "consistent", variant, steps)), ""])
+                     shown(summary.variant_rate(dataset, "consistent", variant, steps)), ""])
     if int(dataset.network_steps.min()) < steps:
         rows.append(["the network's own fewer steps", shown(summary.step_ceiling(dataset, "r2", variant)), "", "", ""])
     return (f"{variant} at {steps} steps, sample by sample from the same noise\n"
@@ -148,8 +148,8 @@ def _answers(dataset: xr.Dataset) -> str:
         for form, best in ((explains, "explains most of where it parts from ELS"), (nearest, "draws nearest to it")):
             gain, machine = gains[form], own.machines_of(dataset, form, variant)
             end = "better" if gain.low > 0.0 else "worse" if gain.high < 0.0 else "neither better nor worse"
-            rate, network = (toy_summary.rate(dataset, "consistent", machine),
-                             toy_summary.variant_rate(dataset, "consistent", variant, steps))
+            rate, network = (summary.rate(dataset, "consistent", machine),
+                             summary.variant_rate(dataset, "consistent", variant, steps))
             inside = "inside" if network.low <= rate.estimate <= network.high else "outside"
             lines.append(
                 f"  {variant}: '{form}' {best}: explained {shown(own.explained(dataset, variant, form))}, drawn to the "

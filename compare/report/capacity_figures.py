@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from compare.report.plots import save_figure
 from compare.result import capacity as own
-from compare.result import summary, toy_summary
+from compare.result import summary
 from compare.result.names import IDEAL
 
 
@@ -33,7 +33,7 @@ def _approach(figure: Figure, dataset: xr.Dataset) -> None:
     quantities = [
         lambda name: own.loss(dataset, name, window),
         lambda name: summary.machine_agreement(dataset, "r2", window, name, steps),
-        lambda name: toy_summary.rate(dataset, "consistent", summary.networks_of(dataset, name, steps)),
+        lambda name: summary.rate(dataset, "consistent", summary.networks_of(dataset, name, steps)),
         *(partial(summary.gain, dataset, form, window, steps=steps) for form in forms),
     ]
     titles = (f"loss of eps above {window}", f"median r2 with {window}", "share consistent",
@@ -51,7 +51,7 @@ def _approach(figure: Figure, dataset: xr.Dataset) -> None:
     for k, name in enumerate(own.machines(dataset)):
         style = {"color": "0.2" if name == IDEAL else "0.5", "linestyle": (0, (1 + 2 * k, 2)), "linewidth": 0.8}
         panels[0].axhline(own.loss(dataset, name, window).estimate, **style, label=name)
-        panels[2].axhline(toy_summary.rate(dataset, "consistent", name).estimate, **style)
+        panels[2].axhline(summary.rate(dataset, "consistent", name).estimate, **style)
     trained = _apart(np.unique(dataset.trained_steps))
     for axes, title in zip(panels, titles):
         axes.set(title=title, xscale="log", xlabel="training steps")

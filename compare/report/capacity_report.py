@@ -8,7 +8,7 @@ import xarray as xr
 
 from compare.report.table import aligned, shown
 from compare.result import capacity as own
-from compare.result import summary, toy_summary
+from compare.result import summary
 
 
 def report(dataset: xr.Dataset) -> str:
@@ -28,7 +28,7 @@ def report(dataset: xr.Dataset) -> str:
         ceiling = shown(summary.seed_ceiling(dataset, "r2", name, steps)) if len(networks) > 1 else ""
         rows.append([name, "" if machine else str(len(networks)), shown(own.loss(dataset, name), ".4f"),
                      "" if name == window else shown(own.loss(dataset, name, window), "+.4f"),
-                     *agreement, ceiling, *gains, shown(toy_summary.rate(dataset, "consistent", networks or name))])
+                     *agreement, ceiling, *gains, shown(summary.rate(dataset, "consistent", networks or name))])
     header = ["source", "seeds", "loss", f"loss minus {window}", f"median r2 with {window}",
               *(f"with {name}" for name in bare[1:]), "with another seed",
               *(f"mean r2 above {window}: {form}" for form in forms),

@@ -124,3 +124,50 @@ def machine_identities(dataset: xr.Dataset) -> list[MachineIdentity]:
     names = {"kind": "machine_kind"} | {name: name for name in MACHINE_COORDINATES if name != "machine_kind"}
     columns = {field: dataset[name].values.tolist() for field, name in names.items()}
     return [MachineIdentity(**dict(zip(columns, row))) for row in zip(*columns.values())]
+
+
+def machines(dataset: xr.Dataset, *, kind=None, patch_size: int | None = None, strength: float | None = None,
+             **wanted) -> list[str]:
+    """Return the labels of the machines of a result that are as wanted, in its order.
+
+    Parameters
+    ----------
+    dataset
+        A result.
+    kind, **wanted
+        Values of machine_kind and of any of MACHINE_COORDINATES, each one value or several of which one is to hold.
+    patch_size, strength
+        That hold at every step.
+    """
+    chosen = np.ones(dataset.sizes["machine"], dtype=bool)
+    for name, value in (wanted | ({} if kind is None else {"machine_kind": kind})).items():
+        chosen &= np.isin(dataset[name].values, value)
+    for name, value in (("patch_size", patch_size), ("strength", strength)):
+        if value is not None:
+            chosen &= np.isclose(dataset[name].transpose("machine", "step").values, value).all(axis=1)
+    return dataset.machine.values[chosen].tolist()
+
+
+def machine(dataset: xr.Dataset, **wanted) -> str:
+    """Return the label of the one machine that is as wanted, see `machines`. ValueError: there is none, or several."""
+    found = machines(dataset, **wanted)
+    if len(found) != 1:
+        what = ", ".join(f"{name} {value!r}" for name, value in wanted.items())
+        raise ValueError(f"result: got {len(found)} machines of {what}, want one")
+    return found[0]
+
+
+def for_variant(dataset: xr.Dataset, variant: str) -> list[str]:
+    """Return the machines to hold against a variant: neither fitted to another nor attending as another."""
+    return machines(dataset, fitted_to=("", variant), map_of=("", variant))
+
+
+def variant_name(network: str, attention: str | None) -> str:
+    """Return what a network with or without attention is called as a variant: "resnet", "unet-identity"."""
+    return network if attention is None else f"{network}-{attention}"
+
+
+def variant_parts(variant: str) -> tuple[str, str | None]:
+    """Return network and attention (or None) of a variant: the inverse of `variant_name`."""
+    network, _, attention = variant.partition("-")
+    return network, attention or None

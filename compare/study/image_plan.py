@@ -12,8 +12,7 @@ from pathlib import Path
 import xarray as xr
 
 from compare.execute import Plan
-from compare.report import image_figures
-from compare.report.image_report import report, scales_report
+from compare.report import images as image_report
 from compare.result.image_names import variant_name
 from compare.study.folder import RunFolder
 from compare.study.image_config import ImageConfig
@@ -61,7 +60,7 @@ def plan(args: Namespace) -> Plan:
             on_the_way[recipes[0].steps] = loaded[0]
         return image_study(loaded, training, config, folder, command=command, record=resolved, snapshots=on_the_way)
 
-    return Plan(name, resolved, "result.nc", compute, report, image_figures.draw)
+    return Plan(name, resolved, "result.nc", compute, image_report.report, image_report.draw)
 
 
 def scales_plan(args: Namespace) -> Plan:
@@ -80,7 +79,8 @@ def scales_plan(args: Namespace) -> Plan:
         networks = [load_network(stem, training, config.device) for stem in stems]
         return scales_study(networks, training, config, folder, command=command, record=resolved)
 
-    return Plan("scales", resolved, "calibration.nc", compute, scales_report, image_figures.draw_calibration)
+    return Plan("scales", resolved, "calibration.nc", compute, image_report.calibration_report,
+                image_report.draw_calibration)
 
 
 def _image_config(args: Namespace) -> ImageConfig:

@@ -6,8 +6,7 @@ from argparse import Namespace
 from dataclasses import replace
 
 from compare.execute import Plan
-from compare.report import toy_figures
-from compare.report.toy_report import report
+from compare.report import toy as toy_report
 from compare.study.toy import toy_study
 from compare.study.toy_config import ToyConfig
 from empirical.toy_networks import VARIANTS, shipped_config
@@ -17,7 +16,8 @@ def plan(args: Namespace) -> Plan:
     """ValueError for values out of range."""
     config = _config(args)
     return Plan("toy", config.resolved(), "result.nc",
-                lambda folder, command: toy_study(config, folder, command=command), report, toy_figures.draw)
+                lambda folder, command: toy_study(config, folder, command=command), toy_report.report,
+                toy_report.draw)
 
 
 def _config(args: Namespace) -> ToyConfig:

@@ -34,8 +34,8 @@ def toy_result():
     attrs = provenance(command="", config={"seed": 3, "steps": 5, "fixed_patch_size": 3, "fixed_strength": 0.1},
                        seeds={"seed": 3, "calibrated_on_training_seed": 0}, data_fingerprint="", device="cpu",
                        wall_seconds=1.0)
-    result = build(truth, [Prediction(identity, images[name], [3] * 5, [0.0] * 5)
-                           for name, identity in TOY_MACHINES.items()],
+    result = build(truth, [Prediction(identity, images[name], [identity.patch_size or 3] * 5,
+                                       [identity.strength or 0.0] * 5) for name, identity in TOY_MACHINES.items()],
                    [Generation(NetworkIdentity("cnn", seed, steps), near(0.3)) for seed in (0, 1)
                     for steps in (20, 150)],
                    judge, toy_study.JUDGED, attrs | {"training_images": 7})

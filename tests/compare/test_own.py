@@ -4,7 +4,7 @@ import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
 from compare.own import compare_own
-from compare.report.image_report import report
+from compare.report.images import report
 from compare.result import schema as results
 from empirical.adapters import NetworkDenoiser
 from theory import CosineSchedule, EquivariantLocalScore

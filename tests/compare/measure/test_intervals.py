@@ -73,6 +73,15 @@ def test_the_draws_are_those_of_earlier_results():
     assert found[:3] == (210.5, 90.5, 380.5)
 
 
+@pytest.mark.parametrize("statistic", [np.nanmedian, np.nanmean])
+@pytest.mark.parametrize("shape", [(9,), (64, 3), (101, 2)])
+def test_values_without_nan_give_the_same_numbers(statistic, shape):
+    """To the last bit: the fast way is only for values that are all defined."""
+    values = np.random.default_rng(6).normal(size=shape)
+    slow = bootstrap(len(values), lambda drawn: statistic(values[drawn].reshape(len(drawn), -1), axis=1))
+    assert bootstrap_interval(values, statistic)[:3] == slow[:3]
+
+
 def test_seed_decides():
     values = np.random.default_rng(4).normal(size=30)
     assert bootstrap_interval(values, seed=7) == bootstrap_interval(values, seed=7)

@@ -1,8 +1,16 @@
 from itertools import product
 
+import numpy as np
 import pytest
 
-from compare.result.published import CHANCE_CONSISTENT, FKTB_CONSISTENT, KG_CORRELATION, KG_PATCH_SIZES, kg_correlation
+from compare.result.published import (
+    CHANCE_CONSISTENT,
+    FKTB_CONSISTENT,
+    KG_CORRELATION,
+    KG_KINDS,
+    KG_PATCH_SIZES,
+    kg_correlation,
+)
 from empirical.toy_networks import VARIANTS
 
 
@@ -26,14 +34,16 @@ def test_kamb_ganguli_tables_are_complete():
     assert len(KG_CORRELATION) == 11 and set(KG_CORRELATION) - set(KG_PATCH_SIZES) == {
         ("cifar10", "unet-attention", "zeros")}
     for row in KG_CORRELATION.values():
-        assert list(row) == ["els", "local", "ideal"] and all(0 < r < 1 for pair in row.values() for r in pair)
+        assert np.shape(row) == (len(KG_KINDS), 2) and all(0 < r < 1 for pair in row for r in pair)
     for sizes in KG_PATCH_SIZES.values():
         assert len(sizes) == 20 and all(k % 2 and 3 <= k <= 27 for k in sizes) and sizes[0] == 3
 
 
 @pytest.mark.parametrize("which, want", [
-    (("mnist", "resnet", "zeros", "els"), (0.94, 0.94)), (("fashion-mnist", "unet", "zeros", "local"), (0.93, 0.91)),
-    (("cifar10", "unet-identity", "zeros", "ideal"), (0.48, 0.47)), (("mnist", "unet-learned", "zeros", "els"), None),
-    (("mnist", "resnet", "zeros", "wiener"), None), (("npz:mine", "resnet", "zeros", "els"), None)])
+    (("mnist", "resnet", "zeros", "equivariant_local"), (0.94, 0.94)),
+    (("fashion-mnist", "unet", "zeros", "local"), (0.93, 0.91)),
+    (("cifar10", "unet-identity", "zeros", "ideal"), (0.48, 0.47)),
+    (("mnist", "unet-learned", "zeros", "equivariant_local"), None),
+    (("mnist", "resnet", "zeros", "wiener"), None), (("npz:mine", "resnet", "zeros", "equivariant_local"), None)])
 def test_kamb_ganguli_figures_are_found_by_what_was_compared(which, want):
     assert kg_correlation(*which) == want

@@ -1,0 +1,253 @@
+"""The image result as text, as a tidy table, and in figures: agreement beside the published, who beats whom, where it
+is lost, what was fitted."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from matplotlib.figure import Figure
+
+from compare.report import grid, scatter, sections
+from compare.report.plots import save_figure
+from compare.report.table import Section, Steps, as_text, as_tidy, table_section
+from compare.result import summary
+from compare.result.identity import for_variant, machines
+from compare.result.published import KG_PATCH_SIZES, kg_correlation
+
+COLUMNS = 14
+"""Samples that are shown side by side."""
+
+
+def report(dataset: xr.Dataset) -> str:
+    """Return all sections as text, ending in a newline."""
+    return as_text(_sections(dataset))
+
+
+def tidy(dataset: xr.Dataset) -> pd.DataFrame:
+    """Return the report's numbers, a row each."""
+    return as_tidy(_sections(dataset))
+
+
+def calibration_report(dataset: xr.Dataset) -> str:
+    """Return what a calibration alone says, ending in a newline."""
+    return as_text([_fits(dataset)])
+
+
+def calibration_tidy(dataset: xr.Dataset) -> pd.DataFrame:
+    """Return a calibration's numbers, a row each."""
+    return as_tidy([_fits(dataset)])
+
+
+def _sections(dataset: xr.Dataset) -> list[Section]:
+    found = [_head(dataset)]
+    for variant in summary.variants_of(dataset):
+        found += [_agreement(dataset, variant), sections.wins(dataset, variant), _path(dataset, variant)]
+        found += [_gain(dataset, variant, name) for name in summary.attending_of(dataset, variant)]
+    found.append(_fits(dataset))
+    if "snapshot_step" in dataset.dims:
+        found.append(_training(dataset))
+    return [*found, _novelty(dataset)]
+
+
+def _config(dataset: xr.Dataset) -> dict:
+    return json.loads(dataset.attrs["config_json"])
+
+
+def _head(dataset: xr.Dataset) -> Section:
+    config = _config(dataset)
+    known = "class-conditional" if config["conditional"] else "unconditional"
+    shape = " x ".join(str(dataset.sizes[dim]) for dim in ("channel", "y", "x"))
+    return Section(
+        f"{config['dataset']}: {dataset.attrs['training_images']:,} training images of {shape}, {known}, "
+        f"{config['boundary']}; {dataset.sizes['sample']} samples, seed {config['seed']}; machines "
+        f"{config['steps']} steps; computed in {dataset.attrs['wall_seconds']:.0f} s")
+
+
+def _agreement(dataset: xr.Dataset, variant: str) -> Section:
+    """With Kamb & Ganguli's figures, beside the machines that are made as theirs are."""
+    config = _config(dataset)
+    theirs = {summary.els_of(dataset, variant), *summary.local_of(dataset, variant),
+              *machines(dataset, kind="ideal")}
+
+    def published(name: str) -> list[str]:
+        kind = dataset.machine_kind.sel(machine=name).item()
+        found = kg_correlation(config["published"], variant, config["boundary"], kind) if name in theirs else None
+        return [""] if found is None else [f"{found.at_150:.2f} [{found.at_20:.2f}]"]
+
+    return sections.agreement(
+        dataset, variant, "pearson_r", "; KG: Kamb & Ganguli 2025, networks at 150 [20] steps: they print it as r2, "
+        "their released evaluation computes r, to be held against r", ["KG 150 [20]"], published)
+
+
+def _path(dataset: xr.Dataset, variant: str) -> Section:
+    rows = [[name, Steps(summary.path_agreement(dataset, name, variant), "5.2f")]
+            for name in for_variant(dataset, variant)]
+    return table_section(
+        "path", f"{variant}: r of machine's and network's x0 at the points of the network's own "
+        f"{dataset.sizes['step']}-step trajectory, step 0 (least noise) first; medians over "
+        f"{dataset.sizes['diagnosed_sample']} samples", ["machine", "r at each step"], rows, variant=variant)
+
+
+def _gain(dataset: xr.Dataset, variant: str, attending: str) -> Section:
+    els = summary.els_of(dataset, variant)
+    sentence, mean, median = sections.gain(dataset, attending, els, variant)
+    return Section(f"{variant} at {summary.most_steps(dataset)} steps: {sentence}:\n  paired difference of r2, "
+                   f"{sections.gain_text(mean, median)}", sections.gain_numbers(variant, attending, els, mean, median))
+
+
+def _fits(dataset: xr.Dataset) -> Section:
+    """With Kamb & Ganguli's k beside, where they have such a network."""
+    config = _config(dataset)
+
+    def published(variant: str) -> list[list]:
+        found = KG_PATCH_SIZES.get((config["published"], variant, config["boundary"]), ())
+        comparable = len(found) == dataset.sizes["step"]
+        return [[variant, "k of els, KG 2025", Steps(np.array(found), "2.0f")]] if comparable else []
+
+    return sections.fits(dataset, published)
+
+
+def _training(dataset: xr.Dataset) -> Section:
+    variant = summary.variants_of(dataset)[0]
+    rows = [[name, *summary.training_agreement(dataset, name)] for name in for_variant(dataset, variant)]
+    return table_section(
+        "training", f"{variant}: median r with the network after so many training steps, windows fitted to the "
+        "finished one", ["machine", *(f"{step:,}" for step in dataset.snapshot_step.values.tolist())], rows,
+        variant=variant)
+
+
+def _novelty(dataset: xr.Dataset) -> Section:
+    rows = [[source, summary.distance(dataset, source)] for source in dataset.source.values.tolist()]
+    return table_section("novelty", "Distance to the nearest training image, root mean square a pixel: medians over "
+                         "samples, 95 % bootstrap intervals", ["source", "distance"], rows, form=".3f")
+
+
+def draw(dataset: xr.Dataset, folder: Path) -> list[Path]:
+    """Write pairs.png, scatter.png, scales.png, path.png and, if there were snapshots, training.png into `folder`."""
+    folder.mkdir(exist_ok=True)
+    variants = summary.variants_of(dataset)
+    rows, points = grid.grid(_rows(dataset)), scatter.data(_points(dataset))
+    save = lambda name, content, size: save_figure(folder / name, content, size)
+    written = [save("pairs.png", partial(grid.draw, dataset=rows, named=True), grid.size(rows, named=True)),
+               save("scatter.png", partial(scatter.draw, dataset=points), scatter.size(points)),
+               save("scales.png", partial(_scales, dataset=dataset), _side_by_side(len(variants))),
+               save("path.png", partial(_paths, dataset=dataset), _side_by_side(len(variants)))]
+    if "snapshot_step" in dataset.dims:
+        written.append(save("training.png", partial(_course, dataset=dataset), (3.4, 2.6)))
+    return written
+
+
+def draw_calibration(dataset: xr.Dataset, folder: Path) -> list[Path]:
+    """Write scales.png of a calibration alone."""
+    folder.mkdir(exist_ok=True)
+    return [save_figure(folder / "scales.png", partial(_scales, dataset=dataset),
+                        _side_by_side(dataset.sizes["fitted_variant"]))]
+
+
+def _side_by_side(variants: int) -> tuple[float, float]:
+    """Inches of a figure with a panel for each variant."""
+    return 2.6 * variants + 0.6, 2.7
+
+
+def _rows(dataset: xr.Dataset) -> list[grid.Row]:
+    """Each variant's first network between the machines that are fitted to it, then the others."""
+    rows = []
+    for variant in summary.variants_of(dataset):
+        rows.append(grid.network_row(dataset, summary.first_network(dataset, variant), COLUMNS))
+        rows += [grid.machine_row(dataset, name, COLUMNS) for name in machines(dataset, fitted_to=variant)[::-1]]
+    return rows + [grid.machine_row(dataset, name, COLUMNS) for name in machines(dataset, fitted_to="")]
+
+
+def _points(dataset: xr.Dataset) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    first = {variant: summary.first_network(dataset, variant) for variant in summary.variants_of(dataset)}
+    return {network: scatter.pair(dataset, variant, network) for variant, network in first.items()}
+
+
+RULES = {"cosine": ("C0", "-", 2.0), "mse": ("C1", "-", 1.0), "validation": ("C2", "-", 1.0),
+         "entropy": ("C3", "-", 1.0), "local": ("0.5", ":", 1.2)}
+"""Colour, line and width of each rule's k(t)."""
+
+
+def _scales(figure: Figure, dataset: xr.Dataset) -> None:
+    """k(t) by each rule, every draw's own choice by cosine, and Kamb & Ganguli's (as in their figure 4b)."""
+    variants = dataset.fitted_variant.values.tolist()
+    panels = figure.subplots(1, len(variants), sharey=True, squeeze=False)[0]
+    for axes, variant in zip(panels, variants):
+        _windows(axes, dataset.sel(fitted_variant=variant), _config(dataset))
+    panels[0].set_ylabel("window side k")
+    _legend(figure, panels)
+
+
+def _windows(axes, fitted: xr.Dataset, config: dict) -> None:
+    """One variant's."""
+    t, variant = np.arange(1, fitted.sizes["step"] + 1) / fitted.sizes["step"], fitted.fitted_variant.item()
+    candidates = fitted.candidate_patch_size.values
+    chosen = fitted.fitted_patch_size_by_draw.sel(rule="cosine").transpose("draw", "step").values
+    share = (chosen == candidates[:, None, None]).mean(axis=1)                                 # (candidate, step)
+    axes.scatter(*np.meshgrid(t, candidates), s=30 * share, color="C0", alpha=0.3, linewidth=0,
+                 label="each seed's own, by cosine")
+    for rule in fitted.rule.values.tolist():
+        color, line, width = RULES[rule]
+        axes.plot(t, fitted.fitted_patch_size.sel(rule=rule), line, color=color, linewidth=width,
+                  label="LS, cosine" if rule == "local" else f"ELS, {rule}")
+    published = KG_PATCH_SIZES.get((config["published"], variant, config["boundary"]), ())
+    if published:
+        axes.plot(np.arange(1, len(published) + 1) / len(published), published, "k--", linewidth=0.8,
+                  label="ELS, Kamb & Ganguli 2025")
+    axes.set(title=variant, xlabel="t (1 = most noise)", xlim=(0.0, 1.02))
+    top = max([candidates[-1], *published])
+    axes.set_yticks(range(candidates[0], top + 1, 2 if top < 19 else 4))
+
+
+def _named(dataset: xr.Dataset, variant: str) -> list[str]:
+    """ELS, ideal, Wiener and LS of a variant."""
+    return [summary.els_of(dataset, variant), *machines(dataset, kind="ideal"), *machines(dataset, kind="wiener"),
+            *summary.local_of(dataset, variant)]
+
+
+def _paths(figure: Figure, dataset: xr.Dataset) -> None:
+    """Median r of the two posterior means at each point of the network's own trajectory."""
+    panels = list(_panels(figure, dataset))
+    for axes, variant in panels:
+        names = dict.fromkeys([*_named(dataset, variant), *for_variant(dataset, variant)])
+        for i, name in enumerate(names):
+            axes.plot(dataset.t.values, summary.path_agreement(dataset, name, variant), color=f"C{i % 7}",
+                      linestyle="-" if i < 7 else "--", linewidth=1.0 if i else 2.0, label=name)
+        axes.set(title=f"{variant}, its own path", xlabel="t (1 = most noise)", xlim=(0.0, 1.02))
+    panels[0][0].set_ylabel("r of machine's and network's x0")
+    _legend(figure, [axes for axes, _ in panels])
+
+
+def _course(figure: Figure, dataset: xr.Dataset) -> None:
+    """Median r against the training steps of the first network."""
+    variant = summary.variants_of(dataset)[0]
+    axes = figure.subplots()
+    steps = dataset.snapshot_step.values
+    for i, name in enumerate(_named(dataset, variant)):
+        found = summary.training_agreement(dataset, name)
+        axes.fill_between(steps, [f.low for f in found], [f.high for f in found], color=f"C{i}", alpha=0.15,
+                          linewidth=0)
+        axes.plot(steps, [f.estimate for f in found], ".-", color=f"C{i}", label=name)
+    axes.set(xscale="log", xlabel="training steps", ylabel=f"median r, {summary.most_steps(dataset)} network steps")
+    axes.set_xticks(steps, [f"{step:,}" for step in steps])
+    axes.set_xticks([], minor=True)
+    axes.legend()
+
+
+def _panels(figure: Figure, dataset: xr.Dataset) -> Iterator[tuple]:
+    """(axes, variant), side by side."""
+    variants = summary.variants_of(dataset)
+    panels = figure.subplots(1, len(variants), sharex=True, sharey=True, squeeze=False)[0]
+    return zip(panels, variants)
+
+
+def _legend(figure: Figure, panels) -> None:
+    """One legend above, each label once."""
+    handles = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels())}
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3)
