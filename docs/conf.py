@@ -44,7 +44,9 @@ sphinx_gallery_conf = {
 }
 
 html_theme = "pydata_sphinx_theme"
-html_theme_options = {"show_toc_level": 2, "navigation_with_keys": True, "secondary_sidebar_items": ["page-toc"]}
+WIDE = "results/attention", "results/toy-networks"  # pages of wide tables, without a list of their sections
+html_theme_options = {"show_toc_level": 2, "navigation_with_keys": True,
+                      "secondary_sidebar_items": {"**": ["page-toc"]} | dict.fromkeys(WIDE, [])}
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_title = "patchmosaic"

@@ -1,5 +1,6 @@
 """Tables of the attention study."""
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -7,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from compare.measure import residual
-from compare.measure.intervals import binomial_interval, mean_interval
+from compare.measure.intervals import Interval, binomial_interval, mean_interval
 from compare.measure.residual import Products
 from page_tables.cells import interval, markdown, number
 from page_tables.select import chosen, network, result, seeds
@@ -92,29 +93,44 @@ def scaled(found: Products, weight: float) -> Products:
     return Products(found.yy, weight * found.yz, weight**2 * found.zz)
 
 
-def at_noised(which: Study, against: str, statistic: Callable, weight: float = 1.0) -> str:
+def at_noised(which: Study, against: str, statistic: Callable, weight: float = 1.0) -> Interval:
     """Return a statistic of the residual test at noised images, a training seed the unit."""
     found = [scaled(products(which, against, seed), weight) for seed in which.seeds]
-    return interval(mean_interval([float(residual.over_steps(one, statistic)) for one in found
-                                   if not np.isnan(one.zz).all()]))
+    return mean_interval([float(residual.over_steps(one, statistic)) for one in found if not np.isnan(one.zz).all()])
 
 
-def on_path(which: Study, against: str, statistic: Callable, weight: float = 1.0) -> str:
+def on_path(which: Study, against: str, statistic: Callable, weight: float = 1.0) -> Interval | None:
     """Return a statistic on seed 0's own path at the steps from t = .25 to .65; the bootstrap draws samples."""
     if which.member(0) not in which.dataset.path_member.values:
-        return ""
+        return None
     found = scaled(products(which, against, 0, "path"), weight)
     t = which.dataset.t.values
-    steps = (t > 0.24) & (t < 0.66)
-    there = Products(*(part[steps] for part in found))
-    return "" if np.isnan(there.zz).any() else interval(residual.interval(there, statistic, 0))
+    there = Products(*(part[(t > 0.24) & (t < 0.66)] for part in found))
+    return None if np.isnan(there.zz).any() else residual.interval(there, statistic, 0)
 
 
-def above_els(which: Study, r2: Callable[[int], np.ndarray]) -> str:
+def residual_cells(which: Study, against: str, weight: float = 1.0) -> list[str]:
+    """Return explained and skill, at noised images and on the path."""
+    found = [place(which, against, statistic, weight) for place in (at_noised, on_path)
+             for statistic in (residual.explained, residual.skill)]
+    return ["" if one is None else interval(one) for one in found]
+
+
+def form_r2(which: Study, form: Form, seed: int) -> np.ndarray:
+    """Return r2 of a closed form with the network of a seed, (samples,)."""
+    return which.dataset.r2.sel(machine=which.machine(form, seed), network=which.network(seed)).values
+
+
+def blend_r2(which: Study, weight: float, seed: int) -> np.ndarray:
+    """Return r2 of a constant blend with the network of a seed, (samples,)."""
+    return which.controls.r2.sel(weight=weight, network=which.network(seed)).values
+
+
+def above_els(which: Study, r2: Callable[[int], np.ndarray]) -> Interval:
     """Return the paired mean of r2 above ELS's, a training seed the unit; r2 of a seed: (samples,)."""
     local = which.dataset.r2.sel(machine=which.els())
-    by_seed = [float((r2(seed) - local.sel(network=which.network(seed)).values).mean()) for seed in which.seeds]
-    return interval(mean_interval(by_seed), 3, sign=True)
+    return mean_interval([float((r2(seed) - local.sel(network=which.network(seed)).values).mean())
+                          for seed in which.seeds])
 
 
 def same_image(which: Study, other: Callable[[int], str]) -> str:
@@ -134,27 +150,22 @@ def form_row(which: Study, form: Form) -> list[str]:
     """Return one closed form's row."""
     machines = [which.machine(form, seed) for seed in which.seeds]
     flags = [which.dataset.consistent.sel(source=machine).values for machine in dict.fromkeys(machines)]
-    r2 = lambda seed: which.dataset.r2.sel(machine=which.machine(form, seed), network=which.network(seed)).values
-    return [form.title, at_noised(which, form.against, residual.explained), at_noised(which, form.against,
-            residual.skill), on_path(which, form.against, residual.explained), on_path(which, form.against,
-            residual.skill), above_els(which, r2), same_image(which, lambda seed: which.machine(form, seed)),
-            rate(flags)]
+    gain = above_els(which, lambda seed: form_r2(which, form, seed))
+    return [form.title, *residual_cells(which, form.against), interval(gain, 3, sign=True),
+            same_image(which, lambda seed: which.machine(form, seed)), rate(flags)]
 
 
 def blend_row(which: Study, weight: float) -> list[str]:
     """Return the constant blend's row: (1 - weight) ELS + weight ideal."""
-    blend = which.controls.sel(weight=weight)
-    return [f"*null: constant blend, w = {weight}*", at_noised(which, "ideal", residual.explained, weight),
-            at_noised(which, "ideal", residual.skill, weight), on_path(which, "ideal", residual.explained, weight),
-            on_path(which, "ideal", residual.skill, weight),
-            above_els(which, lambda seed: blend.r2.sel(network=which.network(seed)).values),
-            same_image(which, lambda seed: f"constant blend, w = {weight}"), rate([blend.consistent.values])]
+    gain = above_els(which, lambda seed: blend_r2(which, weight, seed))
+    return [f"*null: constant blend, w = {weight}*", *residual_cells(which, "ideal", weight),
+            interval(gain, 3, sign=True), same_image(which, lambda seed: f"constant blend, w = {weight}"),
+            rate([which.controls.consistent.sel(weight=weight).values])]
 
 
 def companion_row(which: Study, title: str, against: str) -> list[str]:
     """Return the row of another network: what it explains at noised images and on the path."""
-    return [title, at_noised(which, against, residual.explained), at_noised(which, against, residual.skill),
-            on_path(which, against, residual.explained), on_path(which, against, residual.skill), "", "", ""]
+    return [title, *residual_cells(which, against), "", "", ""]
 
 
 def network_row(which: Study) -> list[str]:
@@ -165,7 +176,7 @@ def network_row(which: Study) -> list[str]:
     gain = [float((dataset.network_r2.sel(network=a, other_network=b)
                    - dataset.r2.sel(machine=which.els(), network=a)).mean()) for a, b in pairs]
     same = [float(which.controls.same_image.sel(other=b, network=a)) for a, b in pairs]
-    return ["*the network; another training seed*", *companion_row(which, "", "another training seed")[1:5],
+    return ["*the network; another training seed*", *residual_cells(which, "another training seed"),
             number(np.mean(gain), 3, sign=True), number(np.mean(same)), rate(flags)]
 
 
@@ -176,11 +187,12 @@ def els_row(which: Study) -> list[str]:
 
 
 def attention_table(which: Study) -> str:
-    """Return the study of one variant: closed forms, nulls, other networks."""
+    """Return the study of one variant: closed forms, nulls, other networks; without leading zeros, for it is wide."""
     rows = [form_row(which, form) for form in FORMS if which.has(form)]
     rows += [blend_row(which, weight) for weight in which.controls.weight.values.tolist()]
     rows += [els_row(which), companion_row(which, "*the CNN of the same seed*", "cnn of the same seed")]
     rows += [network_row(which)] if len(which.seeds) > 1 else []
+    rows = [[title, *(re.sub(r"\b0\.", ".", cell) for cell in cells)] for title, *cells in rows]
     return markdown(["", "explained, noised images", "skill, noised images", "explained, own path", "skill, own path",
                      "r2 above ELS's, drawn", "same image", "consistent"], rows)
 

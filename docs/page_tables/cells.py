@@ -4,6 +4,8 @@ import numpy as np
 
 from compare.measure.intervals import Interval
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
+
 
 def number(value: float, digits: int = 2, sign: bool = False) -> str:
     """Return a number with so many decimals, an empty string for NaN."""
@@ -11,11 +13,11 @@ def number(value: float, digits: int = 2, sign: bool = False) -> str:
 
 
 def interval(found: Interval, digits: int = 2, sign: bool = False) -> str:
-    """Return an estimate and its interval in brackets; the estimate alone where there is none."""
+    """Return an estimate and its interval in brackets, on one line; the estimate alone where there is none."""
     estimate = number(found.estimate, digits, sign)
     if np.isnan(found.low):
         return estimate
-    return f"{estimate} [{number(found.low, digits, sign)}, {number(found.high, digits, sign)}]"
+    return f"{estimate} [{number(found.low, digits, sign)}, {number(found.high, digits, sign)}]".replace(" ", NO_BREAK)
 
 
 def markdown(header: list[str], rows: list[list[str]]) -> str:
