@@ -7,7 +7,7 @@ writes OUT/attention.nc (an xarray dataset), table.txt (also printed) and figure
 loss against t beside ELS, the closed forms of attention and the ideal score; the residual test at the same noisy image,
 does a closed form's correction of ELS point where the network went; and samples drawn to the end from the same noise.
 Each number stands beside what a second training seed of the network reaches. The same command again says that it is
-done, or goes on from where it was stopped. docs/attention.md holds what was found.
+done, or goes on from where it was stopped. docs/results/attention.md holds what was found.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@
 
 The first is a toy network: it writes runs/cnn-learned-1.safetensors (averaged weights) and runs/cnn-learned-1.json (the
 whole configuration, the loss history, the consistency of its samples); its defaults are the recipe of the shipped
-networks, see docs/toy-networks.md. The others are networks for images, see docs/networks.md; a sheet of samples lies
+networks, see docs/use/toy-networks.md. The others are networks for images, see docs/use/networks.md; a sheet of samples
+lies
 beside them, runs/resnet.png. While it runs, NAME.resume.safetensors holds its state: Ctrl-C, SIGTERM or a kill loses at
 most the steps since the last one, and the same command goes on from there.
 """

@@ -38,7 +38,8 @@ attended patch like the own one, evidence sharing counts a noisy pixel once for 
 class Blend:
     """x0 = (1 - strength) ELS + strength ideal, strength in [0, 1]: as far towards the best possible answer as asked.
 
-    No theory of attention, but what any has to beat: attention without limits gives the ideal score, docs/attention.md.
+    No theory of attention, but what any has to beat: attention without limits gives the ideal score,
+    docs/theory/attention.md.
     """
 
     def __init__(self, local: EquivariantLocalScore, ideal: IdealScore):

@@ -20,7 +20,7 @@ class ToyConfig:
     patch_sizes: candidates for k(t). 3 x 4 x 2 images: 7 sees the whole image from every pixel.
     strengths: candidates for lambda(t), 0 first; up to 1 = 1 / k^2 at k = 1
     fixed_patch_size, fixed_strength: of the attention machines that are stated beforehand, not fitted: the window that
-        reaches the neighbouring cells, and a round number near 1 / k^2 (docs/attention.md)
+        reaches the neighbouring cells, and a round number near 1 / k^2 (docs/theory/attention.md)
     training_steps: None for the shipped networks; else they are trained in the run's folder for so many steps
     device: of the networks; the machines run on the CPU
     """

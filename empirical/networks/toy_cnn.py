@@ -27,7 +27,7 @@ class ToyCNN(nn.Module):
 
     Finn et al. write z_x + sum_y alpha_xy z_y. Here the sum leaves out y = x and passes through one linear map V, also
     where queries and keys are the identity: without V, a network with identity attention cannot tell its own feature
-    from the others' and did worse than no attention at all (docs/toy-networks.md).
+    from the others' and did worse than no attention at all (docs/use/toy-networks.md).
 
     channels: colour channels C            width: features a pixel            depth: per-pixel layers, 0 or more
     attention: None, "top1", "identity" or "learned"

@@ -27,7 +27,7 @@ class TrainConfig(Recipe):
         Per-pixel layers, at least 0.
     time_window, window_share : (float, float), float
         A share `window_share` of each batch has t uniform in `time_window`, where pixels must coordinate (see
-        docs/toy-networks.md), the others t uniform in [0, 1].
+        docs/use/toy-networks.md), the others t uniform in [0, 1].
     **recipe
         The fields of `Recipe`.
 

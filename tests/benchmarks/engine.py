@@ -11,7 +11,7 @@ scales       denoise_scales of the local score against a call for each window
 machines     the ideal, local and equivariant scores: time a query, and bytes read against the memory's speed
 
 The baseline is the published code where --published names a checkout of Kambm/convolutional_diffusion, else
-tests/benchmarks/conv2d_baseline.py. Ratios hold on a busy machine too; seconds do not. docs/speed.md
+tests/benchmarks/conv2d_baseline.py. Ratios hold on a busy machine too; seconds do not. docs/theory/speed.md
 """
 
 # ruff: noqa: B023 -- what is timed runs at once, inside its loop

@@ -5,7 +5,7 @@
 A machine says which windows and candidates (two `geometry.Axis`), over which `Bank`, and which values; nothing else.
 The candidates are streamed block by block through one softmax (`_kernels/softmax.py`), so memory does not grow with
 their number. Small calls are float64 throughout; large ones compare windows in float32 where that is good to 1e-4
-(`numerics.PRODUCT_ERROR`, `FLOAT32_LOGIT`); sums over images are always float64. docs/posterior.md
+(`numerics.PRODUCT_ERROR`, `FLOAT32_LOGIT`); sums over images are always float64. docs/theory/posterior.md
 """
 
 from __future__ import annotations

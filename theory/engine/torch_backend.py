@@ -7,7 +7,8 @@ streams over tiles of training images (`_torch/scan.py`) with one float64 state 
 
 Windows are compared in float32, without TF32, where that is good to `PRODUCT_ERROR` in a logit, else in float64: on
 data-centre GPUs the same arithmetic and twice the memory traffic, half of what float32 squared differences and their
-window sums would move. Where even float64 products cancel, as sigma -> 0, windows are subtracted. docs/posterior.md
+window sums would move. Where even float64 products cancel, as sigma -> 0, windows are subtracted.
+docs/theory/posterior.md
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ With Z the mass of the candidates kept, relative to the largest weight, and delt
 where every value v lies in [low, high] (the channel's range over D). A candidate is left out only where its logit is
 c powers of two below that of one kept, so delta = count * 2^-c. Logits that are each off by at most e nats move the
 share q of any set of candidates to q e^2e / (1 + q (e^2e - 1)) at most, and so the mean by (high - low) times the
-difference, with q at most the share of all but the nearest candidate. docs/posterior.md
+difference, with q at most the share of all but the nearest candidate. docs/theory/posterior.md
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     x0 = sum_{i,s} W_{i,s} T_s varphi_i,   W_{i,s} proportional to exp(-|x - T_s varphi_i|^2 / (2 sigma^2))
 
 Window: the whole image. Candidates: the H * W translates of the N images. Averaged: whole images. KG eqs. 5-6;
-docs/equivariant.md
+docs/theory/equivariant.md
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
     W_{i,y}(x) proportional to exp(-|x_Omega_x - varphi_i,Omega_y|^2 / (2 sigma^2))
 
 Window: k x k at x. Candidates: the patches of every image at every place y that the boundary allows. Averaged: their
-centres. KG eqs. 9-10, 39-41; docs/equivariant-local.md
+centres. KG eqs. 9-10, 39-41; docs/theory/equivariant-local.md
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
     x0 = sum_i W_i varphi_i,   W_i proportional to exp(-|x - varphi_i|^2 / (2 sigma^2))
 
-Window: the whole image. Candidates: the N images. Averaged: whole images. KG eqs. 3-4; docs/ideal.md
+Window: the whole image. Candidates: the N images. Averaged: whole images. KG eqs. 3-4; docs/theory/ideal.md
 """
 
 from __future__ import annotations

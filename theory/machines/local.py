@@ -2,7 +2,7 @@
 
     x0(x) = sum_i W_i(x) varphi_i(x),   W_i(x) proportional to exp(-|x_Omega_x - varphi_i,Omega_x|^2 / (2 sigma^2))
 
-Window: k x k at x. Candidates: the N patches at x. Averaged: their centres. KG eqs. 7-8; docs/local.md
+Window: k x k at x. Candidates: the N patches at x. Averaged: their centres. KG eqs. 7-8; docs/theory/local.md
 """
 
 from __future__ import annotations

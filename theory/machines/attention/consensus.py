@@ -3,7 +3,7 @@
     w_i(x) = softmax_i( (1 - strength) S_i(x) + strength sum_{x'} c_x' S_i(x') ),   x0(x) = sum_i w_i(x) mu_i(x)
 
 Window, candidates, averaged: those of ELS. Coupling: the evidence of all pixels, with weights c that count each noisy
-pixel once. docs/attention.md
+pixel once. docs/theory/attention.md
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     w_i(x) = softmax_i( S_i(x) + strength * P_x * sum_{x'} alpha_xx' S_i(x') ),   x0(x) = sum_i w_i(x) mu_i(x)
 
 Window, candidates, averaged: those of ELS. Coupling: the evidence of attended pixels is added to the own one's, after
-the patch independence of [FKTB2025]. docs/attention.md
+the patch independence of [FKTB2025]. docs/theory/attention.md
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
     x0(x) = ELS(x) + strength (a_x - E[a_x | patch_x]),   a_x = sum_{x'} alpha_xx' z_x',   z = ELS - E[a | patch]
 
 Window and candidates: those of ELS. Averaged: training pixels, and the mean attended contexts A of training patches, by
-the same weights. Coupling: the innovation of the attended context. docs/attention.md
+the same weights. Coupling: the innovation of the attended context. docs/theory/attention.md
 """
 
 from __future__ import annotations

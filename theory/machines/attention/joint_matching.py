@@ -3,7 +3,7 @@
     x0(x) = sum_{x'} alpha_xx' sum_i softmax_i( S_i(x) + strength * S_i(x') ) mu_i(x)
 
 Window, candidates, averaged: those of ELS. Coupling: each attended pixel makes a guess with x, and the guesses are
-averaged. docs/attention.md
+averaged. docs/theory/attention.md
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The ceiling of attention (docs/attention.md): the unordered set of all noisy patches is the noisy image."""
+"""The ceiling of attention (docs/theory/attention.md): the unordered set of all noisy patches is the noisy image."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The stationarity condition of docs/attention.md, term by term, is the gradient that torch finds."""
+"""The stationarity condition of docs/theory/attention.md, term by term, is the gradient that torch finds."""
 
 import torch
 from torch.testing import assert_close
