@@ -53,14 +53,31 @@ html_title = "patchmosaic"
 html_show_sourcelink = False
 
 SPECIAL = re.compile(r"([\\*|_<>])")
-
-
 SECTION = re.compile(r"-{3,}\s*$")
+
+
+def with_literal_formulas(lines):
+    """Return the lines in which indented blocks before the first section, aligned formulas, stand as they are."""
+    found, inside = [], False
+    first = next((i - 1 for i, line in enumerate(lines) if SECTION.match(line)), len(lines))
+    for i, line in enumerate(lines):
+        indented = i < first and line.startswith("    ") and (inside or not lines[i - 1].strip())
+        literal = any(part.rstrip().endswith("::") or part.startswith("..") for part in [*found, ""][-3:])
+        if indented and not inside and not literal:
+            found += ["::", ""]
+        if inside and line.strip() and not line.startswith("    "):
+            found.append("")
+        inside = indented or (inside and not line.strip())
+        found.append(line)
+    return found
 
 
 def plain(app, what, name, obj, options, lines):
     """Take docstrings without numpydoc sections as plain text: the first paragraph as prose, the rest as it stands."""
-    if any(SECTION.match(line) for line in lines) or name == "theory":
+    if name == "theory":
+        return
+    if any(SECTION.match(line) for line in lines):
+        lines[:] = with_literal_formulas(lines)
         return
     end = lines.index("") if "" in lines else len(lines)
     prose = " ".join(line.strip() for line in lines[:end]).split("`")

@@ -6,8 +6,8 @@ measured as predicted noise, x0hat / sigma: in units of the training loss, steps
     explained  1 - sum |y - b z|^2 / sum |y|^2, with b >= 0      share of y's energy that lies along z, in [0, 1]
     skill      1 - sum |y - z|^2 / sum |y|^2                     the same with b = 1: above 0, the machine is closer to
                                                                  the network than ELS is
-What a second training seed of the network explains (z = its output - ELS) is the most that a theory of networks of this
-kind can be asked for.
+A second training seed of the network (z = its output - ELS) stands beside, and is no ceiling: it carries deviations of
+its own, so a theory of all that training seeds share explains more, about the square root of what the seed does.
 """
 
 from __future__ import annotations

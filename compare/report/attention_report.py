@@ -116,7 +116,7 @@ def _ends(dataset: xr.Dataset, variant: str) -> str:
         rows.append([name, shown(summary.machine_agreement(dataset, "r2", machine, variant, steps)), gain,
                      shown(summary.rate(dataset, "consistent", machine)), f"{held} of {seeds}"])
     if len(summary.networks_of(dataset, variant, steps)) > 1:
-        rows.append(["ceiling: another training seed", shown(summary.seed_ceiling(dataset, "r2", variant, steps)), "",
+        rows.append(["another training seed", shown(summary.seed_ceiling(dataset, "r2", variant, steps)), "",
                      shown(summary.variant_rate(dataset, "consistent", variant, steps)), ""])
     if int(dataset.network_steps.min()) < steps:
         rows.append(["the network's own fewer steps", shown(summary.step_ceiling(dataset, "r2", variant)), "", "", ""])

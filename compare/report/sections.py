@@ -28,7 +28,7 @@ def agreement(dataset: xr.Dataset, variant: str, coarse: str, title: str = "", m
     rows = [[machine, *intervals, *beside(machine)] for machine, intervals in medians.items()]
     blank = [""] * len(more)
     if len(summary.networks_of(dataset, variant, many)) > 1:
-        rows.append(["ceiling: another training seed",
+        rows.append(["another training seed",
                      *(summary.seed_ceiling(dataset, metric, variant, steps) for metric, steps in columns), *blank])
     if few < many:
         rows.append([f"the network's {few} steps with its {many}",

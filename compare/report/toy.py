@@ -199,7 +199,7 @@ def _survivals(axes, dataset: xr.Dataset, variant: str) -> None:
     if len(networks) > 1:
         first, second = (xr.DataArray(names, dims="pair") for names in (networks[:-1], networks[1:]))
         _survival(axes, dataset.network_r2.sel(network=first, other_network=second).values,
-                  label="ceiling: another training seed", color="black", linestyle="--")
+                  label="another training seed", color="black", linestyle="--")
     axes.set_title(f"{variant}, {steps} steps")
 
 
