@@ -62,7 +62,7 @@ def _novelty(args: Namespace, command: str) -> int:
         raise ValueError(f"--null: got {args.null}, want at least {smallest_null(args.level)} at level {args.level:g}")
     import numpy as np
 
-    from compare.attribution.copies import nearness
+    from compare.attribution.copies import copy_test, first_of_twins, largest_false_rate
     from compare.report import novelty as novelty_report
     from compare.study.folder import RunFolder
     from empirical.atomic import atomic_path, write_text
@@ -79,20 +79,26 @@ def _novelty(args: Namespace, command: str) -> int:
         if other is not None and other.images.shape[1:] != training.images.shape[1:]:
             raise ValueError(f"--{name}: got images of {other.images.shape[1:]}, want {training.images.shape[1:]} like "
                              "the training images (--size)")
-    if held_out is None and args.null > len(training.images):
-        raise ValueError(f"--null: got {args.null} of {len(training.images)} training images, want fewer or --held-out")
-    whole = IdealScore(training.images)
+    kept = first_of_twins(training.images)
+    images = training.images[kept]
+    if held_out is None and args.null > len(images):
+        raise ValueError(f"--null: got {args.null} of {len(images)} different training images, want fewer, "
+                         "or --held-out")
+    whole = IdealScore(images)
     kind = {"local": LocalScore, "els": EquivariantLocalScore}[args.machine]
-    patches = kind(training.images, args.patch_size, args.boundary)
+    patches = kind(images, args.patch_size, args.boundary)
     settings = {name: getattr(args, name) for name in ("null", "sigma", "machine", "patch_size", "boundary", "seed")}
     folder = RunFolder(args.out, {**settings, "samples": samples.fingerprint, "train": training.fingerprint,
                                   "held_out": held_out and held_out.fingerprint})
-    left_out = np.random.default_rng(args.seed).permutation(len(training.images))[: args.null]
-    null = _null(folder, whole, patches, training.images, left_out, held_out, args.sigma)
+    left_out = np.random.default_rng(args.seed).permutation(len(images))[: args.null]
+    null = _null(folder, whole, patches, images, left_out, held_out, args.sigma)
     found = _sources(folder, whole, patches, samples.images, args.sigma)
-    dataset = nearness(samples.images, found, *null, args.level).assign_attrs(
-        command=command, level=args.level, **settings, samples=samples.fingerprint, train=training.fingerprint,
-        training_images=len(training.images))
+    for name in ("nearest", "contributor", "source"):  # as the training set numbers its images
+        found[name] = np.where(found[name] >= 0, kept[found[name]], -1)
+    rate = args.level if held_out is not None else largest_false_rate(args.level, args.null, len(images))
+    dataset = copy_test(samples.images, found, *null, args.level).assign_attrs(
+        command=command, level=args.level, largest_false_rate=rate, **settings, samples=samples.fingerprint,
+        train=training.fingerprint, training_images=len(training.images), twins=len(training.images) - len(images))
     table, netcdf, sheet = (args.out / name for name in ("novelty.csv", "novelty.nc", "contact-sheet.png"))
     write_text(table, novelty_report.table(dataset, training))
     with atomic_path(netcdf) as temporary:

@@ -7,8 +7,14 @@ ideal score out of whole images, a local score out of patches. The error of an i
 
 and the same of n held-out images is the null distribution. A *copy* is nearer to a whole training image than they are:
 if x were one more of them, (1 + #{held out: e <= e(x)}) / (n + 1) would be at most `level` with probability at most
-`level`. What is no copy is a *mosaic* of training patches as much as a held-out image is one, unless its patches lie
-farther from the training set's than theirs do, by the same rule with >=: then it is *neither*.
+`level`; and what is within half a grey level of a training image is a copy whatever the null says. What is no copy is a
+*mosaic* of training patches as much as a held-out image is one, unless its patches lie farther from the training set's
+than theirs do, by the same rule with >=: then it is *neither*.
+
+Training images that are equal to the last bit (twins) count once: left out one by one, each would be found in its twin,
+the null would hold errors of 0, and no sample could be a copy. Where the null is made of training images left out,
+those are held against the N - 1 others but a sample against all N: the chance to call an image like them a copy is then
+up to (1 + n / N) times the level, see `largest_false_rate`.
 """
 
 from __future__ import annotations
@@ -23,46 +29,62 @@ from compare.result.schema import described
 
 COPY, MOSAIC, NEITHER = "copy", "mosaic", "neither"
 
+EQUAL = 1.0 / 255.0
+"""Half a grey level of 8-bit images in [-1, 1]: an error that small is a copy's."""
+
 NAMED = 3
 """Training images that are named for each sample."""
 
 
 def errors(machine, x: np.ndarray, sigma: float) -> np.ndarray:
-    """e(x) of each image, (B,); x (B, C, H, W)."""
+    """Return e(x) of each image, (B,); x (B, C, H, W)."""
     return _distance(x, machine.denoise(x, sigma))
 
 
 def left_out_errors(machine, images: np.ndarray, chosen: Sequence[int], sigma: float) -> np.ndarray:
-    """e of the training images `chosen`, each had it not been in the training set: (len(chosen),).
+    """Return e of the training images `chosen`, each had it not been in the training set: (len(chosen),).
 
-    images (N, C, H, W): the machine's training set. A set with duplicates has small errors here, and finds few copies.
+    images (N, C, H, W): the machine's training set, without twins (`first_of_twins`).
     """
     found = [_distance(images[i : i + 1], machine.leave_out(images[i : i + 1], sigma, int(i))) for i in chosen]
     return np.concatenate(found)
 
 
 def nearer_p(error: np.ndarray, null: np.ndarray) -> np.ndarray:
-    """(1 + #{null <= error}) / (n + 1) of each error: the chance that one more of the null images came so near."""
+    """Return (1 + #{null <= error}) / (n + 1) of each error: the chance that one more of the null is so near."""
     return (1 + np.searchsorted(np.sort(null), error, side="right")) / (len(null) + 1)
 
 
 def farther_p(error: np.ndarray, null: np.ndarray) -> np.ndarray:
-    """(1 + #{null >= error}) / (n + 1) of each error: the chance that one more of them was so far."""
+    """Return (1 + #{null >= error}) / (n + 1) of each error: the chance that one more of them was so far."""
     return nearer_p(-np.asarray(error), -np.asarray(null))
 
 
-def verdicts(copy_p: np.ndarray, foreign_p: np.ndarray, level: float) -> np.ndarray:
-    """"copy" where copy_p <= level; else "neither" where foreign_p <= level; else "mosaic"."""
-    return np.where(copy_p <= level, COPY, np.where(foreign_p <= level, NEITHER, MOSAIC))
+def classify(copy_error: np.ndarray, copy_p: np.ndarray, mosaic_p: np.ndarray, level: float) -> np.ndarray:
+    """Return "copy" (copy_p <= level or copy_error <= EQUAL), else "neither" (mosaic_p <= level), else "mosaic"."""
+    copies = (copy_p <= level) | (copy_error <= EQUAL)
+    return np.where(copies, COPY, np.where(mosaic_p <= level, NEITHER, MOSAIC))
+
+
+def first_of_twins(images: np.ndarray) -> np.ndarray:
+    """Return the indices of images (N, C, H, W) without those that are equal to an earlier one, ascending."""
+    flat = np.ascontiguousarray(images).reshape(len(images), -1)
+    rows = flat.view(np.dtype((np.void, flat.dtype.itemsize * flat.shape[1]))).ravel()
+    return np.sort(np.unique(rows, return_index=True)[1])
+
+
+def largest_false_rate(level: float, null: int, training: int) -> float:
+    """Return the largest chance of calling an image a copy that is one more of `null` training images left out."""
+    return min(1.0, level * (1.0 + null / training))
 
 
 def smallest_null(level: float) -> int:
-    """Held-out images without which nothing can reach the level: 1 / (n + 1) <= level."""
+    """Return the number of held-out images without which nothing can reach the level: 1 / (n + 1) <= level."""
     return int(np.ceil(round(1.0 / level - 1.0, 9)))
 
 
 def sources(whole, patches, x: np.ndarray, sigma: float, top: int = 8) -> dict[str, np.ndarray]:
-    """Errors of images x (B, C, H, W) and the training images behind them, as `nearness` takes them.
+    """Return errors of images x (B, C, H, W) and the training images behind them, as `copy_test` takes them.
 
     whole: a machine of whole images (IdealScore); patches: one of patches (LocalScore, EquivariantLocalScore)
     """
@@ -81,7 +103,7 @@ VARIABLES = {
     "copy_error": (("sample",), "root mean square distance from the ideal score's posterior mean"),
     "copy_p": (("sample",), "share of null images that lie as near to whole training images, the sample counted in"),
     "mosaic_error": (("sample",), "root mean square distance from the local score's posterior mean"),
-    "foreign_p": (("sample",), "share of null images that lie as far from training patches, the sample counted in"),
+    "mosaic_p": (("sample",), "share of null images that lie as far from training patches, the sample counted in"),
     "verdict": (("sample",), "copy, mosaic or neither"),
     "nearest": (("sample", "named"), "training image with the largest posterior weight as a whole"),
     "nearest_weight": (("sample", "named"), "posterior weight of that image"),
@@ -98,13 +120,14 @@ VARIABLES = {
 }
 
 
-def nearness(x: np.ndarray, found: dict[str, np.ndarray], null_copy_error: np.ndarray, null_mosaic_error: np.ndarray,
+def copy_test(x: np.ndarray, found: dict[str, np.ndarray], null_copy_error: np.ndarray, null_mosaic_error: np.ndarray,
              level: float) -> xr.Dataset:
-    """The dataset of samples x (B, C, H, W): what `sources` found, p values and verdicts."""
+    """Return the dataset of samples x (B, C, H, W): what `sources` found, p values and verdicts."""
     copy_p = nearer_p(found["copy_error"], null_copy_error)
-    foreign_p = farther_p(found["mosaic_error"], null_mosaic_error)
-    values = {**found, "copy_p": copy_p, "foreign_p": foreign_p,
-              "verdict": verdicts(copy_p, foreign_p, level).astype(object), "image": np.asarray(x, dtype=np.float32),
+    mosaic_p = farther_p(found["mosaic_error"], null_mosaic_error)
+    values = {**found, "copy_p": copy_p, "mosaic_p": mosaic_p,
+              "verdict": classify(found["copy_error"], copy_p, mosaic_p, level).astype(object),
+              "image": np.asarray(x, dtype=np.float32),
               "null_copy_error": null_copy_error, "null_mosaic_error": null_mosaic_error}
     return xr.Dataset({name: described(dims, values[name], long_name) for name, (dims, long_name) in VARIABLES.items()},
                       {"sample": described("sample", np.arange(len(x)), "index of the sample")})

@@ -28,7 +28,7 @@ STEP = {"step": "step of the sampler, 0 = least noise", "t": "time of the step, 
 def inspect_machine(machine, phi_1: np.ndarray, schedule: Schedule, steps: int = 20, *,
                     patch_sizes: Sequence[int] | None = None, strengths: Sequence[float] | None = None, labels=None,
                     top: int = 8, callback: Callable[[], None] | None = None) -> xr.Dataset:
-    """The machine's own DDIM trajectory from phi_1, and `attribute` at each of its steps, in one pass.
+    """Return the machine's own DDIM trajectory from phi_1, and `attribute` at each of its steps, in one pass.
 
     machine: anything with `attribute` of `theory.machines.machine.ScoreMachine`
     phi_1 (B, C, H, W): VP noise at t = 1; schedule, steps, patch_sizes, strengths, labels: as in `ddim`
@@ -38,7 +38,7 @@ def inspect_machine(machine, phi_1: np.ndarray, schedule: Schedule, steps: int =
     over (sample, channel, y, x): drawn, the image at t = 0;
     over (step, sample, y, x, other), of a machine with attention: other_y, other_x and attention, the largest alpha.
     """
-    record = _Record(machine, top)
+    record = _RecordingMachine(machine, top)
     phi = []
 
     def keep(i, t, phi_t, x0):
@@ -54,7 +54,7 @@ def inspect_machine(machine, phi_1: np.ndarray, schedule: Schedule, steps: int =
 def inspect_path(machine, path: Trajectory, drawn: np.ndarray, schedule: Schedule, *,
                  patch_sizes: Sequence[int] | None = None, strengths: Sequence[float] | None = None, labels=None,
                  top: int = 8, callback: Callable[[], None] | None = None) -> xr.Dataset:
-    """The same at the points of another sampler's trajectory, a network's say: what would the machine make of them?
+    """Return the same at the points of another sampler's trajectory, a network's say: what does the machine make of it?
 
     path: as from `calibrate.trajectory` on the same schedule; drawn (B, C, H, W): the image that it ended in.
     `x0` is the machine's answer at path.phi, not the network's.
@@ -62,7 +62,7 @@ def inspect_path(machine, path: Trajectory, drawn: np.ndarray, schedule: Schedul
     for name, values in (("patch_sizes", patch_sizes), ("strengths", strengths)):
         if values is not None and len(values) != len(path.t):
             raise ValueError(f"{name}: got {len(values)} values, want one for each of the {len(path.t)} steps")
-    record = _Record(machine, top)
+    record = _RecordingMachine(machine, top)
     for i in range(len(path.t)):
         options = {} if labels is None else {"labels": labels}
         if patch_sizes is not None:
@@ -75,8 +75,8 @@ def inspect_path(machine, path: Trajectory, drawn: np.ndarray, schedule: Schedul
     return _joined(record.found, path.phi, drawn, schedule, patch_sizes, strengths)
 
 
-def rebuilt(found: xr.Dataset, images: np.ndarray) -> np.ndarray:
-    """The mosaic: every pixel is the centre of its best patch alone. images (N, C, H, W) -> (..., C, H, W).
+def mosaic(found: xr.Dataset, images: np.ndarray) -> np.ndarray:
+    """Return the mosaic: every pixel is the centre of its best patch alone. images (N, C, H, W) -> (..., C, H, W).
 
     found: of `attribute`, or of `inspect_machine`; the leading dimensions are its own.
     """
@@ -86,14 +86,14 @@ def rebuilt(found: xr.Dataset, images: np.ndarray) -> np.ndarray:
 
 
 def distinct_images(found: xr.Dataset) -> np.ndarray:
-    """How many training images hold a pixel's best patch, for each sample (and step): 1 is a copy of one image."""
+    """Return how many training images hold a pixel's best patch, for each sample (and step); 1: a copy."""
     best = found.image.isel(rank=0).values
     flat = np.sort(best.reshape(*best.shape[:-2], -1), axis=-1)
     return 1 + (np.diff(flat, axis=-1) != 0).sum(axis=-1)
 
 
 def shares(found: xr.Dataset, top: int = 16) -> xr.Dataset:
-    """The training images that a sample is made of, over all pixels (and steps, equally): image and share.
+    """Return the training images that a sample is made of, over all pixels (and steps, equally): image and share.
 
     A share is the mean posterior weight of the image's patches, of those that are named: shares sum to at most the mean
     of `mass`. Returns over (sample, contributor), largest first; image -1 and share 0 where there are fewer than `top`.
@@ -115,8 +115,8 @@ def shares(found: xr.Dataset, top: int = 16) -> xr.Dataset:
          "contributor": described("contributor", np.arange(top), "rank of the image by share")})
 
 
-class _Record:
-    """The machine, but for keeping what each answer is made of."""
+class _RecordingMachine:
+    """A machine that keeps what each of its answers is made of."""
 
     def __init__(self, machine, top: int):
         if not hasattr(machine, "attribute"):

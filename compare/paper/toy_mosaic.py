@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from compare.attribution.trace import inspect_machine, rebuilt
+from compare.attribution import trace
+from compare.attribution.trace import inspect_machine
 from compare.report.plots import PALETTE, rgb, shaded_sources
 from compare.result.schema import described
 from theory import AttentionScore, CosineSchedule, EquivariantLocalScore
@@ -25,7 +26,7 @@ def mosaic(source) -> xr.Dataset:
     one = at.isel(sample=sample)
     used = list(dict.fromkeys(one.image.values.ravel().tolist()))
     dataset = one[["image", "source_y", "source_x", "weight", "phi", "x0"]]
-    dataset["mosaic"] = described(("channel", "y", "x"), rebuilt(found.isel(sample=sample, step=step), images),
+    dataset["mosaic"] = described(("channel", "y", "x"), trace.mosaic(found.isel(sample=sample, step=step), images),
                                   "each pixel's best patch")
     dataset["training"] = described(("used", "channel", "y", "x"), images[used], "training images of the best patches")
     return dataset.assign_coords(used=used)

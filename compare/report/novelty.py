@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from compare.attribution.copies import COPY, MOSAIC, NEITHER
 from compare.measure.intervals import binomial_interval
 from compare.report.plots import rgb, save_figure
-from compare.report.table import shown
+from compare.report.table import format_interval
 from empirical.datasets import Dataset
 
 SHEET = 20
@@ -26,13 +26,13 @@ def table(dataset: xr.Dataset, training: Dataset) -> str:
     buffer = io.StringIO()
     named = range(1, dataset.sizes["named"] + 1)
     writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["sample", "verdict", "copy_p", "copy_error", "nearest_image", "nearest_class", "foreign_p",
+    writer.writerow(["sample", "verdict", "copy_p", "copy_error", "nearest_image", "nearest_class", "mosaic_p",
                      "mosaic_error", "distinct_images", *(f"{what}_{i}" for i in named for what in ("image", "share"))])
     for one in (dataset.isel(sample=i) for i in range(dataset.sizes["sample"])):
         nearest = int(one.nearest[0])
         writer.writerow([
             int(one.sample), one.verdict.item(), f"{one.copy_p:.4g}", f"{one.copy_error:.4g}", nearest,
-            _class(training, nearest), f"{one.foreign_p:.4g}", f"{one.mosaic_error:.4g}", int(one.distinct_images),
+            _class(training, nearest), f"{one.mosaic_p:.4g}", f"{one.mosaic_error:.4g}", int(one.distinct_images),
             *(cell for i in named for cell in (int(one.contributor[i - 1]), f"{one.share[i - 1]:.4g}"))])
     return buffer.getvalue()
 
@@ -40,11 +40,17 @@ def table(dataset: xr.Dataset, training: Dataset) -> str:
 def summary(dataset: xr.Dataset) -> str:
     """How many samples are what, with 95 % Clopper-Pearson intervals of the rates."""
     verdict = dataset.verdict.values
-    lines = [f"{len(verdict)} samples, {dataset.attrs['training_images']:,} training images, level "
-             f"{dataset.attrs['level']:g} against {dataset.sizes['held_out']} held-out images"]
+    of = dataset.attrs
+    lines = [f"{len(verdict)} samples, {of['training_images']:,} training images, level {of['level']:g} against "
+             f"{dataset.sizes['held_out']} held-out images"]
+    if of["twins"]:
+        lines.append(f"{of['twins']:,} training images are equal to another one, and count once with it")
+    if of["largest_false_rate"] > of["level"]:
+        lines.append(f"the held-out images are training images left out: up to {of['largest_false_rate']:.2g} of "
+                     "images like them are called copies")
     for name in (COPY, MOSAIC, NEITHER):
         count = int((verdict == name).sum())
-        lines.append(f"{name:8}{count:5}  {shown(binomial_interval(count, len(verdict)), '.3f')}")
+        lines.append(f"{name:8}{count:5}  {format_interval(binomial_interval(count, len(verdict)), '.3f')}")
     return "\n".join(lines)
 
 

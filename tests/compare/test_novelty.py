@@ -55,7 +55,22 @@ def test_says_what_each_sample_is(files, tmp_path, capsys, held_out, machine, mo
         assert all({"long_name", "units"} <= set(found[name].attrs) for name in found.variables)
     assert (tmp_path / "out" / "contact-sheet.png").read_bytes().startswith(b"\x89PNG")
     out = capsys.readouterr().out
-    assert out.startswith("3 samples, 40 training images, level 0.05 against 25 held-out images\ncopy        1  0.333 ")
+    assert out.startswith("3 samples, 40 training images, level 0.05 against 25 held-out images\n")
+    assert "\ncopy        1  0.333 (n = 3)\n" in out and ("training images left out: up to 0.081" in out) != held_out
+
+
+def test_twins_do_not_hide_copies(files, tmp_path, capsys, monkeypatch):
+    """Every training image twice: the copy is found, named as the first of the two, and the twins are counted."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with np.load(files / "train.npz") as held:
+        np.savez(tmp_path / "twice.npz", x=np.repeat(held["x"], 2, axis=0))
+    given = arguments(files, tmp_path / "out")
+    given[given.index("--train") + 1] = str(tmp_path / "twice.npz")
+    assert main(given) == 0
+    rows = list(csv.DictReader((tmp_path / "out" / "novelty.csv").read_text().splitlines()))
+    assert [row["verdict"] for row in rows] == ["copy", "mosaic", "neither"]
+    assert rows[0]["nearest_image"] == "6" and {rows[1]["image_1"], rows[1]["image_2"]} == {"10", "12"}
+    assert "40 training images are equal to another one" in capsys.readouterr().out
 
 
 def test_takes_up_what_is_done(files, tmp_path, monkeypatch):

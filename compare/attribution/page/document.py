@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import re
 import zlib
 from html import escape
 from pathlib import Path
@@ -19,6 +20,7 @@ from PIL import Image
 from compare.attribution.page.subject import Subject
 from compare.measure.agreement import agreement
 from compare.report.plots import GREYS, PALETTE
+from compare.result.schema import round_mantissa
 
 FILES = Path(__file__).parent
 
@@ -50,12 +52,9 @@ def page(subject: Subject) -> str:
         "atlas": atlas, "pictured": pictured, "atlasColumns": _columns(pictured),
         "contributors": _contributors(subject), "arrays": packed,
     }
-    text = json.dumps(view, separators=(",", ":")).replace("</", "<\\/")
+    text = json.dumps(view, separators=(",", ":")).replace("<", "\\u003c")  # no tag, no comment, whatever a name holds
     parts = {"title": escape(subject.title), "css": _read("page.css"), "js": _read("page.js"), "view": text}
-    html = _read("page.html")
-    for name, part in parts.items():
-        html = html.replace("{{" + name + "}}", part, 1)
-    return html
+    return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _read("page.html"))
 
 
 def _arrays(subject: Subject) -> tuple[np.ndarray, dict[str, np.ndarray]]:
@@ -68,11 +67,11 @@ def _arrays(subject: Subject) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     order = order[np.argsort(-total[order], kind="stable")]
     position = np.full(len(subject.images) + 1, len(order), dtype=np.uint32)  # image -1, none, is past the last
     position[order] = np.arange(len(order))
-    half = lambda values: np.minimum(values, 65504.0).astype(np.float16)
+    number = lambda values: round_mantissa(values, 10)  # three digits, of whatever size
     arrays = {
         "image": position[image], "sourceY": _place(found.source_y.values), "sourceX": _place(found.source_x.values),
-        "weight": half(weight), "entropy": half(found.entropy.values), "mass": half(found.mass.values),
-        "effective": half(found.n_eff.values), "effectiveImages": half(found.n_eff_images.values),
+        "weight": number(weight), "entropy": number(found.entropy.values), "mass": number(found.mass.values),
+        "effective": number(found.n_eff.values), "effectiveImages": number(found.n_eff_images.values),
         "phi": _shown(found.phi.values), "x0": _shown(found.x0.values), "mosaic": _shown(subject.mosaic),
         "drawn": _shown(found.drawn.values),
     }
@@ -80,7 +79,7 @@ def _arrays(subject: Subject) -> tuple[np.ndarray, dict[str, np.ndarray]]:
         arrays["generated"] = _shown(subject.generated)
     if "attention" in found:
         arrays |= {"otherY": _place(found.other_y.values), "otherX": _place(found.other_x.values),
-                   "attention": half(found.attention.values)}
+                   "attention": number(found.attention.values)}
     return order, arrays
 
 

@@ -5,7 +5,7 @@ const view = JSON.parse(document.getElementById("view").textContent);
 const { height: H, width: W, channels: C, top: K, others: A } = view;
 const STEPS = view.t.length;
 const EDGE = 320, TALLEST = 280;                     // longer side of a picture: canvas pixels, and CSS pixels at most
-const TYPES = { uint8: Uint8Array, uint16: Uint16Array, uint32: Uint32Array, float16: Uint16Array };
+const TYPES = { uint8: Uint8Array, uint16: Uint16Array, uint32: Uint32Array, float32: Float32Array };
 const state = { step: view.meanEntropy.indexOf(Math.min(...view.meanEntropy)), y: H >> 1, x: W >> 1, hover: null };
 const data = {};
 const atlas = new Image();
@@ -23,14 +23,7 @@ const PICTURES = [
 async function unpack({ type, data: text }) {
   const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
   const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  const values = new TYPES[type](await new Response(stream).arrayBuffer());
-  return type === "float16" ? Float32Array.from(values, half) : values;
-}
-
-function half(bits) {                                // IEEE 754 binary16
-  const sign = bits & 0x8000 ? -1 : 1, exponent = (bits >> 10) & 31, fraction = bits & 1023;
-  if (exponent === 0) return sign * fraction * 2 ** -24;
-  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+  return new TYPES[type](await new Response(stream).arrayBuffer());
 }
 
 const pixelOf = (step, y, x) => (step * H + y) * W + x;

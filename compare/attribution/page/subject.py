@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from compare.attribution import trace as inspection
+from compare.attribution import trace
 from compare.attribution.influence import influence
 
 CONTRIBUTORS = 12
@@ -18,7 +18,7 @@ CONTRIBUTORS = 12
 class Subject:
     """One inspected sample.
 
-    found: of `inspection.inspect_machine` or `inspect_path`, one sample (`.isel(sample=0)`)
+    found: of `trace.inspect_machine` or `inspect_path`, one sample (`.isel(sample=0)`)
     images (N, C, H, W) in [-1, 1]: the training set; labels (N,) and classes, the names of labels 0, 1, ..., or None
     title, machine: what to call the sample, and the machine whose weights are shown
     network, generated (C, H, W): a network's name and its image from the same noise, or None
@@ -62,17 +62,17 @@ class Subject:
     @property
     def shares(self) -> xr.Dataset:
         """The training images behind the sample over all steps, largest share first."""
-        return inspection.shares(self.found.expand_dims("sample"), CONTRIBUTORS).isel(sample=0)
+        return trace.shares(self.found.expand_dims("sample"), CONTRIBUTORS).isel(sample=0)
 
     @property
     def mosaic(self) -> np.ndarray:
         """(steps, C, H, W): each pixel as the centre of its best patch."""
-        return inspection.rebuilt(self.found, self.images)
+        return trace.mosaic(self.found, self.images)
 
     @property
     def distinct(self) -> np.ndarray:
         """(steps,): training images that hold a pixel's best patch."""
-        return inspection.distinct_images(self.found)
+        return trace.distinct_images(self.found)
 
 
 def last_step_influence(machine, found: xr.Dataset, count: int = 5, **options) -> xr.Dataset | None:
@@ -82,7 +82,7 @@ def last_step_influence(machine, found: xr.Dataset, count: int = 5, **options) -
     """
     last = found.isel(step=0)
     alpha_bar = 1.0 / (1.0 + float(last.sigma) ** 2)
-    made = inspection.shares(found.expand_dims("sample"), count).isel(sample=0)
+    made = trace.shares(found.expand_dims("sample"), count).isel(sample=0)
     chosen = made.image.values[made.image.values >= 0]
     if machine.count < 2:
         return None

@@ -9,14 +9,16 @@ from compare.attribution.copies import (
     COPY,
     MOSAIC,
     NEITHER,
+    classify,
+    copy_test,
     errors,
     farther_p,
+    first_of_twins,
+    largest_false_rate,
     left_out_errors,
     nearer_p,
-    nearness,
     smallest_null,
     sources,
-    verdicts,
 )
 from compare.study.noise import initial_noise
 from theory import CosineSchedule, IdealScore, LocalScore, ddim
@@ -48,7 +50,7 @@ def null(training, machines):
 
 
 def judged(machines, null, x):
-    return nearness(x, sources(*machines, x, SIGMA), *null, LEVEL)
+    return copy_test(x, sources(*machines, x, SIGMA), *null, LEVEL)
 
 
 @pytest.mark.slow
@@ -71,7 +73,7 @@ def test_mosaics_of_training_patches_and_what_is_neither(machines, null, trainin
     halves = training[:50].copy()
     halves[..., 6:] = training[50:100, ..., 6:]
     found = judged(machines, null, halves)
-    assert (found.verdict == MOSAIC).mean() > 0.9 and (found.foreign_p > 0.5).all()
+    assert (found.verdict == MOSAIC).mean() > 0.9 and (found.mosaic_p > 0.5).all()
     noise = np.random.default_rng(3).uniform(-1, 1, (20, 1, 12, 12))
     assert (judged(machines, null, noise).verdict == NEITHER).all()
 
@@ -110,8 +112,28 @@ def test_p_values_are_uniform_for_one_more_of_the_null(rng):
     assert_allclose([(p <= level).mean() for level in (0.05, 0.25, 0.5)], [0.05, 0.25, 0.5], atol=0.012)
 
 
-def test_verdicts_and_the_smallest_null():
-    assert verdicts(np.array([0.005, 0.006, 0.5]), np.array([0.001, 0.9, 0.005]), 0.005).tolist() == \
-        [COPY, MOSAIC, NEITHER]
+def test_classes_and_the_smallest_null():
+    assert classify(np.array([0.1, 0.1, 0.1, 0.0]), np.array([0.005, 0.006, 0.5, 0.9]),
+                    np.array([0.001, 0.9, 0.005, 0.9]), 0.005).tolist() == [COPY, MOSAIC, NEITHER, COPY]
     assert [smallest_null(level) for level in (0.5, 0.005, 0.01, 0.3)] == [1, 199, 99, 3]
     assert nearer_p(np.zeros(1), np.ones(199))[0] <= 0.005 < nearer_p(np.zeros(1), np.ones(198))[0]
+
+
+def test_twins_count_once(rng):
+    images = rng.normal(size=(6, 1, 3, 2)).astype(np.float32)
+    images[4], images[5] = images[1], images[1]
+    assert first_of_twins(images).tolist() == [0, 1, 2, 3]
+
+
+def test_the_level_of_images_left_out_is_stated():
+    """Nulls are held against N - 1 images, a sample against N: nearest distances in N = 20 random points, simulated."""
+    rng, n, N, level = np.random.default_rng(8), 19, 20, 0.05
+    false = 0
+    for _ in range(4000):
+        points = rng.normal(size=(N + 1, 3))
+        apart = np.linalg.norm(points[:, None] - points, axis=-1)
+        np.fill_diagonal(apart, np.inf)
+        p = nearer_p(apart[:1, 1:].min(axis=1), apart[1 : n + 1, 1:].min(axis=1))
+        false += p[0] <= level
+    assert false / 4000 <= largest_false_rate(level, n, N) + 0.01
+    assert largest_false_rate(0.005, 200, 5000) == pytest.approx(0.0052)

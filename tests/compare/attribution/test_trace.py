@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 
-from compare.attribution.trace import distinct_images, inspect_machine, inspect_path, rebuilt, shares
+from compare.attribution.trace import distinct_images, inspect_machine, inspect_path, mosaic, shares
 from compare.study.calibration import trajectory
 from tests.compare.fakes import Blur
 from theory import AttentionScore, CosineSchedule, EquivariantLocalScore, IdealScore, WienerScore, ddim
@@ -78,11 +78,11 @@ def test_a_networks_trajectory(images, phi_1):
     assert "attention" not in other
 
 
-def test_rebuilt_is_each_pixels_best_patch(found, images):
-    mosaic = rebuilt(found, images)
-    assert mosaic.shape == (4, 2, 3, 4, 5)
+def test_the_mosaic_is_each_pixels_best_patch(found, images):
+    made = mosaic(found, images)
+    assert made.shape == (4, 2, 3, 4, 5)
     here = found.isel(step=1, sample=0, y=3, x=2, rank=0)
-    assert_array_equal(mosaic[1, 0, :, 3, 2], images[int(here.image), :, int(here.source_y), int(here.source_x)])
+    assert_array_equal(made[1, 0, :, 3, 2], images[int(here.image), :, int(here.source_y), int(here.source_x)])
 
 
 def test_a_copy_is_one_image(images, phi_1):
