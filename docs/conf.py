@@ -38,6 +38,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"plot_",
     "abort_on_example_error": True,
     "show_memory": False,
+    "write_computation_times": False,  # its page would fetch scripts
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "reference_url": {"patchmosaic": None},
