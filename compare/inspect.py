@@ -19,7 +19,7 @@ def parser() -> Parser:
     """The command line."""
     parse = Parser("compare.inspect", __doc__)
     add = parse.add_argument
-    add("result", type=Path, metavar="RESULT", help="a result.nc of compare.run")
+    add("result", type=Path, metavar="RUN", help="a run's folder, or a result.nc of compare.run or compare_own")
     add("--sample", type=int, default=0, metavar="N", help="sample of the result (default: 0)")
     add("--network", metavar="NAME", help="variant, or variant/seed/steps as in the result (default: the first)")
     add("--machine", metavar="NAME",
@@ -31,6 +31,8 @@ def parser() -> Parser:
         help="training images for which the sample without them is computed (default: 5)")
     add("--out", type=Path, metavar="FILE", help="the page (default: sample-N.html)")
     add("--png", action="store_true", help="also a figure for print, beside the page")
+    add("--train", metavar="SET", help="the training images, where the result does not say whence they come (of "
+        "compare_own): npz:FILE, npy:FILE or folder:PATH")
     add("--data-dir", type=Path, metavar="FOLDER", help="where real training images are looked for first")
     return parse
 
@@ -48,12 +50,14 @@ def _inspect(args: Namespace) -> int:
     if args.left_out < 0:
         raise ValueError(f"--left-out: got {args.left_out}, want at least 0")
     from compare.attribution.page.document import page
-    from compare.result import schema as results
     from empirical.atomic import write_text
 
-    result = results.load(args.result)
+    result = _load(args.result)
     if args.sample not in result.sample.values:
         raise ValueError(f"--sample: got {args.sample}, want {result.sample.values[0]} to {result.sample.values[-1]}")
+    if args.sample not in result.sample.values[: result.attrs.get("images_kept")]:
+        raise ValueError(f"--sample: got {args.sample}, want less than {result.attrs['images_kept']}: the result was "
+                         "shipped without the images of the others")
     subject = _subject(args, result.sel(sample=args.sample))
     write_text(out, page(subject))
     written = [out]
@@ -65,6 +69,43 @@ def _inspect(args: Namespace) -> int:
     return 0
 
 
+def _load(path: Path):
+    """The result of a run, by its folder or file."""
+    import json
+
+    from compare.result import schema as results
+
+    if path.is_dir():
+        others = ", ".join(sorted(file.name for file in path.glob("*.nc")))
+        if not (path / "result.nc").is_file():
+            raise ValueError(f"RUN: found no result.nc in {path}{f', but {others}' if others else ''}, want the folder "
+                             "of a run of compare.run or compare_own")
+        path = path / "result.nc"
+    result = results.load(path)
+    if "dataset" not in json.loads(result.attrs["config_json"]):
+        raise ValueError(f"RUN: got {path}, made by {result.attrs['command'] or 'another command'}, which keeps no "
+                         "machine to show the patches of; want a result of compare.run or compare_own")
+    return result
+
+
+def _training_set(args: Namespace, result):
+    """The images that the result was made from, checked."""
+    import json
+
+    from compare.study import remake
+    from empirical.datasets import load
+
+    if args.train is None:
+        if json.loads(result.attrs["config_json"])["dataset"] == "own":
+            raise ValueError("--train: got none, want the training images of this result of compare_own: npz:FILE, "
+                             "npy:FILE or folder:PATH")
+        return remake.training_set(result, args.data_dir)
+    training = load(args.train, data_dir=args.data_dir, size=None)
+    if training.fingerprint != result.attrs["data_fingerprint"]:
+        raise ValueError(f"--train: got {args.train}, which is other data than the result was made with")
+    return training
+
+
 def _subject(args: Namespace, result):
     """The sample of the result as a `Subject`: the machine's trajectory drawn and attributed again."""
     import numpy as np
@@ -74,7 +115,7 @@ def _subject(args: Namespace, result):
 
     network = remake.network(result, args.network)
     name = args.machine or remake.default_machine(result, network)
-    training = remake.training_set(result, args.data_dir)
+    training = _training_set(args, result)
     made = remake.machine(result, name, training)
     label = int(result.label) if made.machine.conditional else None
     found, drawn_by = _found(args, made, result.noise.values[None], result.sizes["step"], label)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
@@ -16,15 +17,17 @@ from compare.study.folder import RunFolder
 from compare.study.image_config import ImageConfig
 from compare.study.image_networks import ImageNetwork, TrainingSet, Validation
 from compare.study.images import image_study
-from empirical.adapters import NetworkDenoiser
 from empirical.datasets import Dataset
+from theory import arguments
+from theory.errors import UserError
 
 
-def compare_own(network: NetworkDenoiser, images, labels=None, *, boundary: str = "zeros", validation=None,
+def compare_own(network, images, labels=None, *, boundary: str = "zeros", validation=None,
                 receptive_field: int | None = None, out: str | Path | None = None, **options) -> xr.Dataset:
     """Fit k(t) to the network, draw with it and with the machines from the same noise, and hold them together.
 
-    network: in its adapter, called with labels if there are any
+    network: in its adapter, or anything with `denoise(x, sigma)` and an attribute `schedule`; called with labels if
+        there are any
     images (N, C, H, W): all that it was trained on, float32 in [-1, 1]; labels (N,): integers, for a network that knows
         the class
     boundary: "zeros" or "circular", the network's padding
@@ -37,10 +40,12 @@ def compare_own(network: NetworkDenoiser, images, labels=None, *, boundary: str 
     ValueError: settings out of range, or images, labels and a folder that do not go together.
     """
     config = ImageConfig(**options)
-    training = Dataset("own", np.ascontiguousarray(images, dtype=np.float32),
-                       None if labels is None else np.asarray(labels, dtype=np.int64))
-    pair = validation if labels is not None else (validation, None)
-    held_out = None if validation is None else Validation(*pair, "given")
+    _check_network(network)
+    training = Dataset("own", *_checked("images", images, labels))
+    held_out = None
+    if validation is not None:
+        pair = validation if labels is not None else (validation, None)
+        held_out = Validation(*_checked("validation", *pair), "given")
     ours = TrainingSet(training.images, training.labels, boundary, training.fingerprint, held_out)
     record = {"dataset": "own", "published": "own", "boundary": boundary, "conditional": labels is not None,
               "networks": {"own-0": _digest(network)}, "data_fingerprint": training.fingerprint}
@@ -52,10 +57,51 @@ def compare_own(network: NetworkDenoiser, images, labels=None, *, boundary: str 
     return result
 
 
-def _digest(network: NetworkDenoiser) -> str:
-    """SHA-256 of the weights, and of how they are used."""
-    digest = hashlib.sha256(f"{network.prediction} {network.time_scale} {network.schedule}".encode())
-    for name, tensor in network.network.state_dict().items():
+def _check_network(network) -> None:
+    """UserError: it has not the face of a machine, or no schedule."""
+    for name in ("denoise", "schedule"):
+        if not hasattr(network, name):
+            raise UserError(f"network: got a {type(network).__name__} without {name}, want it wrapped: "
+                            "empirical.adapters.NetworkDenoiser(network, schedule, prediction=...), or anything with "
+                            "denoise(x, sigma) and an attribute schedule")
+
+
+def _checked(name: str, images, labels) -> tuple[np.ndarray, np.ndarray | None]:
+    """Images (N, C, H, W) in [-1, 1] and labels (N,) of integers, or a UserError that names them."""
+    try:
+        images = arguments.training_images(images)
+        labels = arguments.training_labels(labels, len(images))
+    except UserError as error:
+        if name == "images":
+            raise
+        raise UserError(f"{name}: {error}") from error
+    return images, None if labels is None else labels.astype(np.int64)
+
+
+def _digest(network) -> str:
+    """SHA-256 of the weights, and of how they are used: code of the classes, settings of adapter and schedule."""
+    digest = hashlib.sha256()
+    module = getattr(network, "network", network)
+    for one in (network, module, network.schedule):
+        digest.update(f"{type(one).__module__}.{type(one).__qualname__} {_source(type(one))}".encode())
+    settings = {name: value for name, value in vars(network).items() if isinstance(value, str | int | float | bool)}
+    digest.update(f"{sorted(settings.items())} {_described(network.schedule)}".encode())
+    for name, tensor in getattr(module, "state_dict", dict)().items():
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().float().numpy().tobytes())
     return digest.hexdigest()
+
+
+def _source(kind: type) -> str:
+    """The source of a class, or the code of its methods where there is no file of it."""
+    try:
+        return inspect.getsource(kind)
+    except (OSError, TypeError):
+        methods = {name: value.__code__ for name, value in vars(kind).items() if inspect.isfunction(value)}
+        return str({name: (code.co_code, [c for c in code.co_consts if not inspect.iscode(c)], code.co_names)
+                    for name, code in methods.items()})
+
+
+def _described(schedule) -> str:
+    """The schedule's repr, or its fields where that would be a memory address."""
+    return repr(schedule) if type(schedule).__repr__ is not object.__repr__ else str(sorted(vars(schedule).items()))

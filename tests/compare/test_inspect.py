@@ -46,7 +46,8 @@ def test_along_a_networks_trajectory(tmp_path):
 
 @pytest.mark.parametrize("wrong", [
     [RESULT, "--along", "cnn-9"],
-    [], [RESULT, "--sample", "64"], [RESULT, "--sample", "-1"], [RESULT, "--network", "unet"], ["missing.nc"],
+    [], [RESULT, "--sample", "64"], [RESULT, "--sample", "40"],
+    [RESULT, "--sample", "-1"], [RESULT, "--network", "unet"], ["missing.nc"],
     [RESULT, "--machine", "els k=9"], [RESULT, "--machine", "wiener"], [RESULT, "--top", "0"],
     [RESULT, "--left-out", "-1"], [RESULT, "--out", "no/such/folder/page.html"], [RESULT, "--sample", "three"],
 ])
@@ -56,6 +57,30 @@ def test_user_errors_take_one_line(wrong, tmp_path, capsys, monkeypatch):
     out, err = capsys.readouterr()
     assert err.startswith("python -m compare.inspect: error: ") and err.count("\n") == 1 and not out
     assert not list(tmp_path.iterdir())
+
+
+def test_a_runs_folder_is_its_result(tmp_path):
+    out = tmp_path / "page.html"
+    assert main([str(Path(RESULT).parent), "--left-out", "0", "--top", "1", "--out", str(out)]) == 0
+    assert out.is_file()
+
+
+@pytest.mark.parametrize("run, says", [
+    ("attention-toy", "RUN: found no result.nc in "), ("attention-toy/attention.nc", "want a result of compare.run")])
+def test_results_without_patches_are_one_line(run, says, capsys):
+    assert status(main, [str(Path(RESULT).parents[1] / run)]) == 2
+    err = capsys.readouterr().err
+    assert says in err and err.count("\n") == 1
+
+
+def test_a_result_of_compare_own_asks_for_its_training_images(tmp_path, capsys):
+    config = {"dataset": "own", "boundary": "zeros", "conditional": False}
+    own = results.load(RESULT).assign_attrs(config_json=json.dumps(config))
+    results.save(own, tmp_path / "result.nc")
+    out = tmp_path / "page.html"
+    assert status(main, [str(tmp_path), "--out", str(out)]) == 2
+    assert "--train: got none, want the training images of this result of compare_own" in capsys.readouterr().err
+    assert status(main, [str(tmp_path), "--out", str(out), "--train", "toy"]) == 0 and out.is_file()
 
 
 def test_help_is_quick():

@@ -3,11 +3,11 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 
-from compare.own import compare_own
+from compare.own import _digest, compare_own
 from compare.report.images import report
 from compare.result import schema as results
 from empirical.adapters import NetworkDenoiser
-from theory import CosineSchedule, EquivariantLocalScore
+from theory import CosineSchedule, EquivariantLocalScore, UserError
 
 OPTIONS = dict(samples=2, steps=3, network_steps=(3,), calibration_samples=2, diagnosed=1)
 
@@ -66,3 +66,44 @@ def test_bad_input(images):
         compare_own(network, images, samples=0)
     with pytest.raises(ValueError, match="boundary: got 'reflect', want one of"):
         compare_own(network, images, boundary="reflect", patch_sizes=(3,), **OPTIONS)
+
+
+@pytest.mark.parametrize("change, says", [
+    (lambda images: dict(images=np.uint8(127.5 * (images + 1))), "images: got dtype uint8, want floats"),
+    (lambda images: dict(images=127.5 * (images + 1)), r"images: got values from .*, want \[-1, 1\]"),
+    (lambda images: dict(labels=np.arange(8) / 2), r"labels: got shape \(8,\) of float64"),
+    (lambda images: dict(validation=100 * images), "validation: images: got values from"),
+    (lambda images: dict(network=torch.nn.Identity()), "network: got a Identity without denoise, want it wrapped"),
+    (lambda images: dict(network=EquivariantLocalScore(images, 3)), "without schedule, want it wrapped")])
+def test_what_is_no_network_or_no_images_is_one_line(images, change, says):
+    given = {"network": NetworkDenoiser(Own(images, None, "x0"), prediction="x0"), "images": images} | change(images)
+    with pytest.raises(UserError, match=says) as caught:
+        compare_own(**given, patch_sizes=(3,), **OPTIONS)
+    assert "\n" not in str(caught.value)
+
+
+class Own2(Own):
+    def forward(self, phi, t, labels=None):
+        return super().forward(phi, t, labels) * 0.5
+
+
+class Bare:
+    """A schedule without a __repr__."""
+
+    def __init__(self, scale=1.0):
+        self.scale = scale
+
+
+def test_digest_covers_code_and_schedule_and_nothing_that_passes(images):
+    of = lambda network=Own, schedule=None: _digest(NetworkDenoiser(
+        network(images, None, "x0"), schedule or CosineSchedule(), prediction="x0"))
+    assert of() == of()
+    assert of() != of(Own2)
+    assert of(schedule=Bare()) == of(schedule=Bare()) != of(schedule=Bare(2.0))
+
+
+def test_anything_with_a_denoise_and_a_schedule(images):
+    machine = EquivariantLocalScore(images, 3)
+    own = type("Face", (), {"denoise": lambda self, x, sigma: machine.denoise(x, sigma), "schedule": CosineSchedule()})
+    result = compare_own(own(), images, patch_sizes=(3,), **OPTIONS)
+    assert_allclose(result.pearson_r.sel(machine="els fitted to own"), 1.0, atol=1e-4)
