@@ -62,8 +62,8 @@ def _novelty(args: Namespace, command: str) -> int:
         raise ValueError(f"--null: got {args.null}, want at least {smallest_null(args.level)} at level {args.level:g}")
     import numpy as np
 
+    from compare.attribution import copies_report as novelty_report
     from compare.attribution.copies import copy_test, first_of_twins, largest_false_rate
-    from compare.report import novelty as novelty_report
     from compare.study.folder import RunFolder
     from empirical.atomic import atomic_path, write_text
     from theory import EquivariantLocalScore, IdealScore, LocalScore

@@ -67,8 +67,6 @@ ORDER = ("cli", "measure", "result", "study", "report", "attribution", "paper")
 
 NOT_YET = {
     ("compare.measure.pointwise", "study"),
-    ("compare.report.novelty", "attribution"),
-    ("compare.report.novelty", "attribution"),
     ("compare.study.image_plan", "commands"),
     ("compare.study.image_plan", "report"),
     ("compare.study.toy_plan", "commands"),
