@@ -42,6 +42,7 @@ def draw(figure, dataset: xr.Dataset) -> None:
                  fontsize=6.5)
     entropy.set_ylabel("entropy over training images (nats)")
     distinct.set_ylabel("training images in one sample")
+    distinct.yaxis.get_major_locator().set_params(integer=True)
     for axes in (entropy, distinct):
         axes.set_xlim(1.0, 0.0)
         axes.set_ylim(bottom=0.0)

@@ -48,14 +48,13 @@ def draw(figure, dataset: xr.Dataset) -> None:
     rate, r2 = figure.subplots(2, 1, sharex=True)
     places = np.arange(dataset.sizes["strength"])
     estimate, low, high = dataset.consistent.values.T
-    rate.fill_between(places, low, high, color="0.85", linewidth=0)
-    rate.plot(places, estimate, "o-", color="black")
+    rate.errorbar(places, estimate, [estimate - low, high - estimate], color="black", fmt="o", linewidth=1.0)
     for j, variant in enumerate(dataset.variant.values):
         own = float(dataset.network_consistent[j])
         rate.axhline(own, color=f"C{j}", linewidth=0.9, linestyle="--")
         estimate, low, high = dataset.r2.values[:, j].T
         shifted = places + 0.08 * (j - 1.5)
-        r2.errorbar(shifted, estimate, [estimate - low, high - estimate], color=f"C{j}", marker="o", linewidth=1.0,
+        r2.errorbar(shifted, estimate, [estimate - low, high - estimate], color=f"C{j}", fmt="o", linewidth=1.0,
                     label=variant)
     rate.set_ylabel("consistent")
     rate.set_ylim(0, 1.04)
