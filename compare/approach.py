@@ -12,17 +12,16 @@ Closed forms of attention, as derived and fitted to nothing, show whether what m
 
 from __future__ import annotations
 
-import shlex
 import sys
 from argparse import Namespace
-from pathlib import Path
 
-from compare.cli import Parser, device, run, use_threads
-from compare.study.capacity_config import FIXED_FORMS, ApproachConfig
+from compare.cli import Parser, device, main_of, use_threads
+from compare.result.words import FIXED_FORMS
+from compare.study.config import CapacityConfig
 
 
 def parser() -> Parser:
-    parse, default = Parser("compare.approach", __doc__), ApproachConfig(("toy",))
+    parse, default = Parser("compare.approach", __doc__), CapacityConfig()
     add = parse.add_argument
     add("--networks", nargs="+", required=True, metavar="NAME",
         help="shipped sets, toy or toy-gap; or checkpoints, trained on one training set")
@@ -32,35 +31,27 @@ def parser() -> Parser:
         f"(default: {' '.join(map(str, default.patch_sizes))})")
     add("--closed-forms", nargs="*", metavar="NAME", choices=FIXED_FORMS,
         help=f"of attention; none is possible (default: {' '.join(default.closed_forms)})")
-    add("--seed", type=int, default=0, help="of all noise (default: 0)")
-    add("--out", type=Path, metavar="FOLDER", help="run folder (default: runs/approach-HASH)")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="of the networks (default: cuda if there is)")
-    add("--jobs", type=int, metavar="N", help="CPU threads (default: all)")
+    parse.add_common("runs/approach-HASH", "of all noise")
     return parse
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns its exit status: 0 done, 2 a user's error, 130 or 143 stopped."""
-    argv = sys.argv[1:] if argv is None else argv
-    args = parser().parse_args(argv)
-    return run(parser().prog, lambda: _study(args, f"{parser().prog} {shlex.join(argv)}"))
-
-
-def _study(args: Namespace, command: str) -> int:
+def _study(args: Namespace, command: str) -> None:
     threads = use_threads(args.jobs)
-    from compare.execute import Plan
-    from compare.report import capacity_figures as figures
-    from compare.report.capacity_report import report
-    from compare.study.capacity import approach_study
-    from compare.study.cases import named, stems
+    from compare.execute import Plan, execute
+    from compare.report import capacity
+    from compare.study.capacity import capacity_study
+    from compare.study.networks import expand_names, find_all, weights_of
+    from compare.study.pipeline import carry_out
 
-    config = ApproachConfig(named(args.networks), seed=args.seed, device=device(args.device))
-    config = config.with_given({name: getattr(args, name) for name in (
-        "samples", "points", "patch_sizes", "closed_forms")})
-    plan = Plan("approach", config.resolved(stems(config.networks)), "approach.nc",
-                lambda folder, command: approach_study(config, folder, command=command), report, figures.draw)
-    plan.carry_out(args.out, command, threads)
-    return 0
+    config = CapacityConfig(seed=args.seed, device=device(args.device)).with_given(vars(args) | {
+        "networks": expand_names(args.networks), "device": None})
+    stems = find_all(config.networks)
+    execute(Plan("approach", config.to_json() | weights_of(config.networks, stems), "approach.nc",
+                 lambda folder, command: carry_out(capacity_study(config, stems, folder), folder, command),
+                 capacity.report, capacity.tidy, capacity.draw), args.out, command, threads)
+
+
+main = main_of(parser, _study)
 
 
 if __name__ == "__main__":

@@ -12,17 +12,16 @@ done, or goes on from where it was stopped. docs/results/attention.md holds what
 
 from __future__ import annotations
 
-import shlex
 import sys
 from argparse import Namespace
-from pathlib import Path
 
-from compare.cli import Parser, device, run, use_threads
-from compare.study.attention_config import CLOSED_FORMS, AttentionConfig
+from compare.cli import Parser, device, main_of, use_threads
+from compare.result.words import CLOSED_FORMS
+from compare.study.config import AttentionConfig
 
 
 def parser() -> Parser:
-    parse, default = Parser("compare.attention", __doc__), AttentionConfig(("toy",))
+    parse, default = Parser("compare.attention", __doc__), AttentionConfig()
     add = parse.add_argument
     add("--networks", nargs="+", default=["toy"], metavar="NAME",
         help="toy, toy-gap: shipped sets; or checkpoints, trained on one training set (default: toy)")
@@ -32,39 +31,29 @@ def parser() -> Parser:
     add("--closed-forms", nargs="+", metavar="NAME", choices=CLOSED_FORMS,
         help=f"which are asked (default: all, {', '.join(CLOSED_FORMS)}; innovation costs most)")
     add("--patch-sizes", type=int, nargs="+", metavar="K", help="candidates for k(t) (default: 1 3 5)")
-    add("--seed", type=int, default=0, help="of all noise (default: 0)")
-    add("--out", type=Path, metavar="FOLDER", help="run folder (default: runs/attention-HASH)")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="of the networks (default: cuda if there is)")
-    add("--jobs", type=int, metavar="N", help="CPU threads (default: all)")
+    parse.add_common("runs/attention-HASH", "of all noise")
     add("--quick", action="store_true", help="few samples, coarse calibration: a look, not a result")
     return parse
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns its exit status: 0 done, 2 a user's error, 130 or 143 stopped."""
-    argv = sys.argv[1:] if argv is None else argv
-    args = parser().parse_args(argv)
-    return run(parser().prog, lambda: _study(args, f"{parser().prog} {shlex.join(argv)}"))
-
-
-def _study(args: Namespace, command: str) -> int:
+def _study(args: Namespace, command: str) -> None:
     threads = use_threads(args.jobs)
-    from compare.execute import Plan
-    from compare.report import attention_figures as figures
-    from compare.report.attention_report import report
+    from compare.execute import Plan, execute
+    from compare.report import attention
     from compare.study.attention import attention_study
-    from compare.study.cases import case, named, stems
+    from compare.study.networks import expand_names, find_all, weights_of
+    from compare.study.pipeline import carry_out
 
-    config = AttentionConfig(named(args.networks), seed=args.seed, device=device(args.device))
-    config = config.quick() if args.quick else config
-    config = config.with_given({name: getattr(args, name) for name in (
-        "samples", "points", "steps", "closed_forms", "patch_sizes")})
-    networks = case(config)
-    plan = Plan("attention", config.resolved(stems(config.networks)), "attention.nc",
-                lambda folder, command: attention_study(config, networks, folder, command=command), report,
-                figures.draw)
-    plan.carry_out(args.out, command, threads)
-    return 0
+    config = AttentionConfig(seed=args.seed, device=device(args.device))
+    config = (config.quick() if args.quick else config).with_given(vars(args) | {
+        "networks": expand_names(args.networks), "device": None})
+    stems = find_all(config.networks)
+    execute(Plan("attention", config.to_json() | weights_of(config.networks, stems), "attention.nc",
+                 lambda folder, command: carry_out(attention_study(config, stems, folder), folder, command),
+                 attention.report, attention.tidy, attention.draw), args.out, command, threads)
+
+
+main = main_of(parser, _study)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,11 @@ belongs to t = (i + 1) / steps, so the first is that of least noise. compare.run
 
 from __future__ import annotations
 
-import shlex
 import sys
 from argparse import Namespace
 from pathlib import Path
 
-from compare.cli import Parser, device, run, use_threads
+from compare.cli import Parser, device, main_of, use_threads
 
 
 def parser() -> Parser:
@@ -25,30 +24,36 @@ def parser() -> Parser:
     add("checkpoint", type=Path, nargs="+", help="trained networks for images, of one training set")
     add("--samples", type=int, default=10, metavar="N", help="trajectories (default: 10)")
     add("--steps", type=int, default=20, metavar="N", help="sampling steps (default: 20)")
-    add("--seed", type=int, default=0, help="of the noise; never that of an evaluation sample (default: 0)")
     add("--patch-sizes", type=int, nargs="+", metavar="K",
         help="candidates for k(t) (default: 3 5 7 ... up to the receptive field)")
     add("--data-dir", type=Path, metavar="FOLDER", help="where the files of the data set are looked for first")
-    add("--out", type=Path, metavar="FOLDER", help="run folder (default: runs/scales-HASH, HASH of the configuration)")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="of the networks (default: cuda if there is)")
-    add("--jobs", type=int, metavar="N", help="CPU threads (default: all)")
+    parse.add_common("runs/scales-HASH, HASH of the configuration", "of the noise; never that of an evaluation sample")
     return parse
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns its exit status: 0 done, 2 a user's error, 130 or 143 stopped."""
-    argv = sys.argv[1:] if argv is None else argv
-    args = parser().parse_args(argv)
-    return run(parser().prog, lambda: _calibrate(args, f"{parser().prog} {shlex.join(argv)}"))
-
-
-def _calibrate(args: Namespace, command: str) -> int:
+def _calibrate(args: Namespace, command: str) -> None:
     threads = use_threads(args.jobs)
-    from compare.study.image_plan import scales_plan
+    from compare.execute import Plan, execute
+    from compare.report import images
+    from compare.study.config import ImageConfig
+    from compare.study.image_inputs import given_networks
+    from compare.study.images import image_study
+    from compare.study.pipeline import fits_alone
 
-    args.device = device(args.device)
-    scales_plan(args).carry_out(args.out, command, threads)
-    return 0
+    config = ImageConfig(validation_images=min(args.samples, ImageConfig.validation_images)).with_given(
+        {"seed": args.seed, "steps": args.steps, "calibration_samples": args.samples, "patch_sizes": args.patch_sizes,
+         "device": device(args.device)})
+    inputs = given_networks(args.checkpoint, config, args.data_dir)
+
+    def compute(folder, command):
+        networks, _ = inputs.load(folder, config.device, False, command)
+        return fits_alone(image_study(networks, inputs.training, config, folder.config), folder, command)
+
+    execute(Plan("scales", inputs.record(config), "calibration.nc", compute, images.calibration_report,
+                 images.calibration_tidy, images.draw_calibration), args.out, command, threads)
+
+
+main = main_of(parser, _calibrate)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a command is to compute, and how it is carried out: once, in a folder, with its table and figures."""
+"""How a command's study is carried out: once, in a folder, with its table and figures."""
 
 from __future__ import annotations
 
@@ -7,38 +7,48 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import pandas as pd
 import xarray as xr
 
 from compare.cli import bar, set_threads
-from compare.result import schema as results
+from compare.result import schema
 from compare.study.folder import RunFolder, short_hash
 from empirical.atomic import write_text
 
 
 class Plan(NamedTuple):
-    """name: of the folder; resolved: everything that decides the numbers, as JSON; file: the dataset's name
-    compute: the dataset, from the folder and the command to be recorded; report: the dataset as text; draw: its
-    figures, written into a folder."""
+    """What a command is to compute.
+
+    name: of the folder; resolved: everything that decides the numbers, as JSON; file: the dataset's name
+    compute: the dataset, from the folder and the command to be recorded
+    report: the dataset as text; tidy: its numbers, a row each; draw: its figures, written into a folder
+    """
 
     name: str
     resolved: dict
     file: str
     compute: Callable[[RunFolder, str], xr.Dataset]
     report: Callable[[xr.Dataset], str]
+    tidy: Callable[[xr.Dataset], pd.DataFrame]
     draw: Callable[[xr.Dataset, Path], list[Path]]
 
-    def carry_out(self, out: Path | None, command: str, threads: int) -> None:
-        """Compute the dataset, unless it is there, write table and figures, and print the table and where all is."""
-        folder = RunFolder(out or Path("runs") / f"{self.name}-{short_hash(self.resolved)}", self.resolved, bar)
-        path = folder.path / self.file
-        if not path.is_file():
-            set_threads(threads)
-            results.write(self.compute(folder, command), path)
-        else:
+
+def execute(plan: Plan, out: Path | None, command: str, threads: int) -> None:
+    """Compute the dataset, unless it is there, write tables and figures, and print the table and where all is."""
+    folder = RunFolder(out or Path("runs") / f"{plan.name}-{short_hash(plan.resolved)}", plan.resolved, bar)
+    try:
+        path = folder.path / plan.file
+        if path.is_file():
             sys.stderr.write(f"{folder.path} is done; delete it to run again\n")
-        dataset = results.read(path)
-        text, table = self.report(dataset), folder.path / "table.txt"
+        else:
+            set_threads(threads)
+            schema.write(plan.compute(folder, command), path)
+        dataset = schema.read(path)
+        text, table, numbers = plan.report(dataset), folder.path / "table.txt", folder.path / "summary.csv"
         write_text(table, text)
-        figures = self.draw(dataset, folder.path / "figures")
-        print(text)
-        print("\n".join(map(str, ("Written:", path, table, *figures))))
+        write_text(numbers, plan.tidy(dataset).to_csv(index=False))
+        figures = plan.draw(dataset, folder.path / "figures")
+    finally:
+        folder.close()
+    print(text)
+    print("\n".join(map(str, ("Written:", path, table, numbers, *figures))))

@@ -13,7 +13,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from compare.cli import Parser, run
+from compare.cli import Parser, main_of, user_error
 
 
 def parser() -> Parser:
@@ -28,26 +28,21 @@ def parser() -> Parser:
     add("--networks", type=Path, metavar="FOLDER", help="checkpoints of image networks (default: the shipped)")
     add("--data-dir", type=Path, metavar="FOLDER", help="where real images are looked for first")
     add("--quick", action="store_true", help="fewer samples: each in less than a minute")
+    parse.add_error_options()
     return parse
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
-    args = parser().parse_args(argv)
-    return run(parser().prog, lambda: _figures(args))
-
-
-def _figures(args: Namespace) -> int:
+def _figures(args: Namespace, command: str) -> None:
     from compare.paper.catalogue import FIGURES
 
     if args.list:
         print("\n".join(f"{name:15} {figure.caption}" for name, figure in FIGURES.items()))
-        return 0
+        return
     everything = args.names == ["all"]
     chosen = list(FIGURES) if everything else list(dict.fromkeys(args.names))
     unknown = [name for name in chosen if name not in FIGURES]
     if unknown or not chosen:
-        raise ValueError(f"NAME: got {unknown[0] if unknown else 'none'}, want all or some of: {', '.join(FIGURES)}")
+        raise user_error(f"NAME: got {unknown[0] if unknown else 'none'}, want all or some of: {', '.join(FIGURES)}")
     from tqdm import tqdm
 
     from compare.paper.source import CHECKPOINTS, Source
@@ -65,7 +60,9 @@ def _figures(args: Namespace) -> int:
     print("\n".join(map(str, ("Written:", *written))))
     for line in missing:
         sys.stderr.write(f"{parser().prog}: left out {line}\n")
-    return 0
+
+
+main = main_of(parser, _figures)
 
 
 if __name__ == "__main__":

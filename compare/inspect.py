@@ -12,7 +12,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from compare.cli import Parser, run
+from compare.cli import Parser, main_of, user_error
 
 
 def parser() -> Parser:
@@ -34,29 +34,24 @@ def parser() -> Parser:
     add("--train", metavar="SET", help="the training images, where the result does not say whence they come (of "
         "compare_own): npz:FILE, npy:FILE or folder:PATH")
     add("--data-dir", type=Path, metavar="FOLDER", help="where real training images are looked for first")
+    parse.add_error_options()
     return parse
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
-    args = parser().parse_args(argv)
-    return run(parser().prog, lambda: _inspect(args))
-
-
-def _inspect(args: Namespace) -> int:
+def _inspect(args: Namespace, command: str) -> None:
     out = args.out or Path(f"sample-{args.sample}.html")
     if not out.parent.is_dir():
-        raise ValueError(f"--out: found no folder {out.parent}, want one that exists")
+        raise user_error(f"--out: found no folder {out.parent}, want one that exists")
     if args.left_out < 0:
-        raise ValueError(f"--left-out: got {args.left_out}, want at least 0")
+        raise user_error(f"--left-out: got {args.left_out}, want at least 0")
     from compare.attribution.page.document import page
     from empirical.atomic import write_text
 
     result = _load(args.result)
     if args.sample not in result.sample.values:
-        raise ValueError(f"--sample: got {args.sample}, want {result.sample.values[0]} to {result.sample.values[-1]}")
+        raise user_error(f"--sample: got {args.sample}, want {result.sample.values[0]} to {result.sample.values[-1]}")
     if args.sample not in result.sample.values[: result.attrs.get("images_kept")]:
-        raise ValueError(f"--sample: got {args.sample}, want less than {result.attrs['images_kept']}: the result was "
+        raise user_error(f"--sample: got {args.sample}, want less than {result.attrs['images_kept']}: the result was "
                          "shipped without the images of the others")
     subject = _subject(args, result.sel(sample=args.sample))
     write_text(out, page(subject))
@@ -66,7 +61,6 @@ def _inspect(args: Namespace) -> int:
 
         written.append(save(out.with_suffix(".png"), subject))
     print("\n".join(map(str, ("Written:", *written))))
-    return 0
 
 
 def _load(path: Path):
@@ -78,12 +72,12 @@ def _load(path: Path):
     if path.is_dir():
         others = ", ".join(sorted(file.name for file in path.glob("*.nc")))
         if not (path / "result.nc").is_file():
-            raise ValueError(f"RUN: found no result.nc in {path}{f', but {others}' if others else ''}, want the folder "
+            raise user_error(f"RUN: found no result.nc in {path}{f', but {others}' if others else ''}, want the folder "
                              "of a run of compare.run or compare_own")
         path = path / "result.nc"
     result = results.load(path)
     if "dataset" not in json.loads(result.attrs["config_json"]):
-        raise ValueError(f"RUN: got {path}, made by {result.attrs['command'] or 'another command'}, which keeps no "
+        raise user_error(f"RUN: got {path}, made by {result.attrs['command'] or 'another command'}, which keeps no "
                          "machine to show the patches of; want a result of compare.run or compare_own")
     return result
 
@@ -92,17 +86,17 @@ def _training_set(args: Namespace, result):
     """The images that the result was made from, checked."""
     import json
 
-    from compare.study import remake
+    from compare.study.machines import training_set_of
     from empirical.datasets import load
 
     if args.train is None:
         if json.loads(result.attrs["config_json"])["dataset"] == "own":
-            raise ValueError("--train: got none, want the training images of this result of compare_own: npz:FILE, "
+            raise user_error("--train: got none, want the training images of this result of compare_own: npz:FILE, "
                              "npy:FILE or folder:PATH")
-        return remake.training_set(result, args.data_dir)
+        return training_set_of(result, args.data_dir)
     training = load(args.train, data_dir=args.data_dir, size=None)
     if training.fingerprint != result.attrs["data_fingerprint"]:
-        raise ValueError(f"--train: got {args.train}, which is other data than the result was made with")
+        raise user_error(f"--train: got {args.train}, which is other data than the result was made with")
     return training
 
 
@@ -111,12 +105,13 @@ def _subject(args: Namespace, result):
     import numpy as np
 
     from compare.attribution.page.subject import Subject, last_step_influence
-    from compare.study import remake
+    from compare.result.choose import choose_network, machine_beside
+    from compare.study.machines import reconstruct
 
-    network = remake.network(result, args.network)
-    name = args.machine or remake.default_machine(result, network)
+    network = choose_network(result, args.network)
+    name = args.machine or machine_beside(result, network)
     training = _training_set(args, result)
-    made = remake.machine(result, name, training)
+    made = reconstruct(result, name, training)
     label = int(result.label) if made.machine.conditional else None
     found, drawn_by = _found(args, made, result.noise.values[None], result.sizes["step"], label)
     found = found.isel(sample=0)
@@ -150,7 +145,7 @@ def _found(args: Namespace, made, noise, steps: int, label: int | None):
     with tqdm(total=steps, desc="steps", disable=None, leave=False) as bar:
         if args.along is None:
             return inspect_machine(made.machine, noise, schedule, steps, callback=bar.update, **options), "theory"
-        from compare.study.calibration import trajectory
+        from compare.study.sampling import trajectory
         from empirical import checkpoint
         from empirical.adapters import NetworkDenoiser
 
@@ -158,6 +153,9 @@ def _found(args: Namespace, made, noise, steps: int, label: int | None):
         denoiser = NetworkDenoiser(network, schedule, prediction=record.get("prediction", "eps"))
         path = trajectory(denoiser, noise, schedule, steps, None if label is None else [label])
         return inspect_path(made.machine, path, path.x0[0], schedule, callback=bar.update, **options), "the network"
+
+
+main = main_of(parser, _inspect)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,11 @@ themselves, each left out of the training set in turn (exactly, in closed form),
 
 from __future__ import annotations
 
-import shlex
 import sys
 from argparse import Namespace
 from pathlib import Path
 
-from compare.cli import Parser, run
+from compare.cli import Parser, main_of, user_error
 
 AT_ONCE = 16
 """Images of a part: what a killed run loses at most."""
@@ -41,25 +40,19 @@ def parser() -> Parser:
     add("--seed", type=int, default=0, help="of the draws (default: 0)")
     add("--data-dir", type=Path, metavar="FOLDER", help="where data sets are looked for first")
     add("--out", type=Path, default=Path("novelty"), metavar="FOLDER", help="run folder (default: novelty)")
+    parse.add_error_options()
     return parse
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns its exit status."""
-    argv = sys.argv[1:] if argv is None else argv
-    args = parser().parse_args(argv)
-    return run(parser().prog, lambda: _novelty(args, f"{parser().prog} {shlex.join(argv)}"))
-
-
-def _novelty(args: Namespace, command: str) -> int:
+def _novelty(args: Namespace, command: str) -> None:
     if not 0.0 < args.level < 1.0:
-        raise ValueError(f"--level: got {args.level:g}, want a number between 0 and 1")
+        raise user_error(f"--level: got {args.level:g}, want a number between 0 and 1")
     if not args.sigma > 0.0:
-        raise ValueError(f"--sigma: got {args.sigma:g}, want a number above 0")
+        raise user_error(f"--sigma: got {args.sigma:g}, want a number above 0")
     from compare.attribution.copies import smallest_null
 
     if args.null < smallest_null(args.level):
-        raise ValueError(f"--null: got {args.null}, want at least {smallest_null(args.level)} at level {args.level:g}")
+        raise user_error(f"--null: got {args.null}, want at least {smallest_null(args.level)} at level {args.level:g}")
     import numpy as np
 
     from compare.attribution import copies_report as novelty_report
@@ -77,12 +70,12 @@ def _novelty(args: Namespace, command: str) -> int:
         held_out = _load(args.held_out, split=split, subset=args.null, seed=args.seed, **options)
     for name, other in (("samples", samples), ("held-out", held_out)):
         if other is not None and other.images.shape[1:] != training.images.shape[1:]:
-            raise ValueError(f"--{name}: got images of {other.images.shape[1:]}, want {training.images.shape[1:]} like "
+            raise user_error(f"--{name}: got images of {other.images.shape[1:]}, want {training.images.shape[1:]} like "
                              "the training images (--size)")
     kept = first_of_twins(training.images)
     images = training.images[kept]
     if held_out is None and args.null > len(images):
-        raise ValueError(f"--null: got {args.null} of {len(images)} different training images, want fewer, "
+        raise user_error(f"--null: got {args.null} of {len(images)} different training images, want fewer, "
                          "or --held-out")
     whole = IdealScore(images)
     kind = {"local": LocalScore, "els": EquivariantLocalScore}[args.machine]
@@ -106,7 +99,6 @@ def _novelty(args: Namespace, command: str) -> int:
     novelty_report.contact_sheet(sheet, dataset, training)
     print(novelty_report.summary(dataset))
     print("\n".join(map(str, ("Written:", table, netcdf, sheet))))
-    return 0
 
 
 def _load(name: str, **options):
@@ -163,6 +155,9 @@ def _progress(count: int, what: str):
         for part in parts:
             yield part
             bar.update(len(part))
+
+
+main = main_of(parser, _novelty)
 
 
 if __name__ == "__main__":

@@ -13,10 +13,11 @@ import xarray as xr
 
 from compare.cli import bar
 from compare.result.schema import write
+from compare.study.config import ImageConfig
 from compare.study.folder import RunFolder
-from compare.study.image_config import ImageConfig
-from compare.study.image_networks import ImageNetwork, TrainingSet, Validation
 from compare.study.images import image_study
+from compare.study.networks import NetworkEntry, TrainingSet, Validation
+from compare.study.pipeline import carry_out
 from empirical.datasets import Dataset
 from theory import arguments
 from theory.errors import UserError
@@ -37,7 +38,7 @@ def compare_own(network, images, labels=None, *, boundary: str = "zeros", valida
     out: the run's folder, taken up again where it was stopped; None for one that is deleted at the end
     options: of `ImageConfig`: samples (default 100), seed, steps, network_steps, calibration_samples, rules, ...
     Returns the result, for `compare.report.images.report` and `draw`; OUT/result.nc.
-    ValueError: settings out of range, or images, labels and a folder that do not go together.
+    UserError: settings out of range, or images, labels and a folder that do not go together.
     """
     config = ImageConfig(**options)
     _check_network(network)
@@ -51,9 +52,12 @@ def compare_own(network, images, labels=None, *, boundary: str = "zeros", valida
               "networks": {"own-0": _digest(network)}, "data_fingerprint": training.fingerprint}
     with tempfile.TemporaryDirectory() as temporary:
         folder = RunFolder(Path(out or temporary), {**asdict(config), **record}, bar)
-        result = image_study([ImageNetwork("own", 0, network, receptive_field=receptive_field)], ours, config, folder,
-                             command="compare.own.compare_own", record=record)
-        write(result, folder.path / "result.nc")
+        study = image_study([NetworkEntry("own", 0, network, receptive_field=receptive_field)], ours, config, record)
+        try:
+            result = carry_out(study, folder, "compare.own.compare_own")
+            write(result, folder.path / "result.nc")
+        finally:
+            folder.close()
     return result
 
 

@@ -12,17 +12,28 @@ training seeds, are shipped; networks for images are trained in OUT/networks, or
 
 from __future__ import annotations
 
-import shlex
 import sys
 from argparse import SUPPRESS, BooleanOptionalAction, Namespace
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from compare.cli import Parser, device, run, use_threads
+from compare.cli import Parser, device, main_of, use_threads, user_error
+
+if TYPE_CHECKING:
+    from compare.execute import Plan
 
 TOY = ("variants", "retrain")
 IMAGES = ("subset", "data_seed", "size", "data_dir", "network", "attention", "padding", "conditional", "preset",
           "checkpoint", "snapshots", "rules", "patch_sizes", "calibration_samples", "published")
 """Options of one kind of study only."""
+
+TRAINED = ("subset", "data_seed", "size", "network", "attention", "padding", "conditional", "preset")
+"""Options that say how networks are to be trained."""
+
+GIVEN_LATER = ("samples", "network_steps", "variants", "training_seeds", "training_steps", "rules", "patch_sizes",
+               "calibration_samples")
+"""Options that hold against --quick too."""
 
 
 def parser() -> Parser:
@@ -32,16 +43,13 @@ def parser() -> Parser:
     add("--dataset", required=True, metavar="NAME",
         help="toy, mnist, fashion-mnist, cifar10, celeba, npz:FILE or folder:PATH: what the networks were trained on")
     add("--samples", type=int, metavar="N", help="evaluation samples (default: toy 64, images 100; with --quick 8)")
-    add("--seed", type=int, default=0, help="of the noise; sample i is a function of (seed, i) (default: 0)")
-    add("--out", type=Path, metavar="FOLDER", help="run folder (default: runs/NAME-HASH, HASH of the configuration)")
     add("--steps", type=int, default=20, metavar="N", help="sampling steps of the machines (default: 20)")
     add("--network-steps", type=int, nargs="+", metavar="N",
         help="sampling steps of the networks (default: 20 150; with --quick those of --steps)")
     add("--training-seeds", type=int, nargs="+", metavar="N",
         help="of every variant (default: toy 0 1 2, images 0); k(t) and lambda(t) are fitted on the first")
     add("--training-steps", type=int, metavar="N", help="of networks that are trained here (default: the recipe's)")
-    add("--device", choices=("auto", "cpu", "cuda"), default="auto", help="of the networks (default: cuda if there is)")
-    add("--jobs", type=int, metavar="N", help="CPU threads (default: all)")
+    parse.add_common("runs/NAME-HASH, HASH of the configuration", "of the noise; sample i is a function of (seed, i)")
     add("--quick", action="store_true", help="8 samples, coarse calibration: a look, not a result")
 
     add = parse.add_argument_group("the toy set only", argument_default=SUPPRESS).add_argument
@@ -73,30 +81,89 @@ def parser() -> Parser:
     return parse
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns its exit status: 0 done, 2 a user's error, 130 or 143 stopped."""
-    argv = sys.argv[1:] if argv is None else argv
-    args = parser().parse_args(argv)
-    return run(parser().prog, lambda: _compare(args, f"{parser().prog} {shlex.join(argv)}"))
-
-
-def _compare(args: Namespace, command: str) -> int:
+def _compare(args: Namespace, command: str) -> None:
     threads = use_threads(args.jobs)
-    if args.dataset == "toy":
-        _refuse(args, IMAGES, "images")
-        from compare.study.toy_plan import plan
-    else:
-        _refuse(args, TOY, "the toy set")
-        from compare.study.image_plan import plan
+    toy = args.dataset == "toy"
+    _refuse(args, *((IMAGES, "images") if toy else (TOY, "the toy set")))
+    from compare.execute import execute
+
     args.device = device(args.device)
-    plan(args).carry_out(args.out, command, threads)
-    return 0
+    execute(_toy_plan(args) if toy else _image_plan(args), args.out, command, threads)
 
 
 def _refuse(args: Namespace, options: tuple[str, ...], study: str) -> None:
     for name in options:
         if name in args:
-            raise ValueError(f"--{name.replace('_', '-')}: got it with --dataset {args.dataset}, want it for {study}")
+            raise user_error(f"--{name.replace('_', '-')}: got it with --dataset {args.dataset}, want it for {study}")
+
+
+def _toy_plan(args: Namespace) -> Plan:
+    from compare.execute import Plan
+    from compare.report import toy
+    from compare.study.config import ToyConfig
+    from compare.study.pipeline import carry_out
+    from compare.study.toy import resolved, toy_study
+    from empirical.toy_networks import shipped_config
+    if args.training_steps is not None and "retrain" not in args:
+        raise user_error("--training-steps: got it without --retrain, want both")
+    config = ToyConfig().with_given(vars(args) | {name: None for name in GIVEN_LATER})
+    config = (config.quick() if args.quick else config).with_given({name: vars(args).get(name) for name in GIVEN_LATER})
+    if "retrain" in args and args.training_steps is None:
+        config = config.with_given({"training_steps": 200 if args.quick else shipped_config("cnn").steps})
+    return Plan("toy", resolved(config), "result.nc",
+                lambda folder, command: carry_out(toy_study(config, folder), folder, command), toy.report,
+                toy.tidy, toy.draw)
+
+
+def _image_plan(args: Namespace) -> Plan:
+    from compare.execute import Plan
+    from compare.report import images
+    from compare.study.config import ImageConfig
+    from compare.study.image_inputs import given_networks, trained_networks
+    from compare.study.images import image_study
+    from compare.study.pipeline import carry_out
+
+    config = ImageConfig().with_given(vars(args) | {name: None for name in GIVEN_LATER})
+    config = (config.quick() if args.quick else config).with_given({name: vars(args).get(name) for name in GIVEN_LATER})
+    data_dir, follow = getattr(args, "data_dir", None), "snapshots" in args
+    if "checkpoint" in args:
+        _refuse_training(args)
+        inputs = given_networks(args.checkpoint, config, data_dir, args.dataset)
+    else:
+        inputs = trained_networks(_recipes(args), config, data_dir)
+    resolved = inputs.record(config) | {"snapshots": follow, "published": getattr(args, "published", args.dataset)}
+
+    def compute(folder, command):
+        networks, on_the_way = inputs.load(folder, config.device, follow, command)
+        study = image_study(networks, inputs.training, config, folder.config, on_the_way)
+        return carry_out(study, folder, command)
+
+    return Plan(inputs.name, resolved, "result.nc", compute, images.report, images.tidy, images.draw)
+
+
+def _refuse_training(args: Namespace) -> None:
+    given = [name for name in TRAINED if name in args]
+    given += [name for name in ("training_seeds", "training_steps") if getattr(args, name) is not None]
+    if given:
+        raise user_error(f"--{given[0].replace('_', '-')}: got it with --checkpoint, want one of the two: a checkpoint "
+                        "says itself how it was trained")
+
+
+def _recipes(args: Namespace) -> list:
+    """Every attention rule with every training seed."""
+    from empirical.training.image_config import ImageTrainConfig
+
+    chosen = {name: getattr(args, name) for name in ("subset", "data_seed", "size", "padding", "conditional")
+              if name in args}
+    if args.training_steps is not None:
+        chosen["steps"] = args.training_steps
+    preset = partial(ImageTrainConfig.preset, getattr(args, "preset", "small"), dataset=args.dataset,
+                     network=getattr(args, "network", "resnet"), **chosen)
+    return [preset(attention=None if attention == "none" else attention, seed=seed)
+            for attention in getattr(args, "attention", ["none"]) for seed in args.training_seeds or [0]]
+
+
+main = main_of(parser, _compare)
 
 
 if __name__ == "__main__":

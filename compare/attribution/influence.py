@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from compare.result.schema import described
+from theory.errors import UserError
 
 
 def influence(machine, x: np.ndarray, sigma, images: Sequence[int], **options) -> xr.Dataset:
@@ -21,7 +22,7 @@ def influence(machine, x: np.ndarray, sigma, images: Sequence[int], **options) -
     ValueError: no images, or what `leave_out` refuses.
     """
     if len(images) == 0:
-        raise ValueError("images: got none, want at least one training image to leave out")
+        raise UserError("images: got none, want at least one training image to leave out")
     whole = np.asarray(machine.denoise(x, sigma, **options), dtype=np.float64)
     without = np.stack([machine.leave_out(x, sigma, int(i), **options) for i in images])
     change = np.sqrt(((whole - without) ** 2).sum(axis=2))

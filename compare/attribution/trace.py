@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from compare.result.schema import described
-from compare.study.calibration import Trajectory
+from compare.study.sampling import Trajectory
 from theory import UserError
 from theory.samplers import ddim
 from theory.schedules import Schedule
@@ -61,7 +61,7 @@ def inspect_path(machine, path: Trajectory, drawn: np.ndarray, schedule: Schedul
     """
     for name, values in (("patch_sizes", patch_sizes), ("strengths", strengths)):
         if values is not None and len(values) != len(path.t):
-            raise ValueError(f"{name}: got {len(values)} values, want one for each of the {len(path.t)} steps")
+            raise UserError(f"{name}: got {len(values)} values, want one for each of the {len(path.t)} steps")
     record = _RecordingMachine(machine, top)
     for i in range(len(path.t)):
         options = {} if labels is None else {"labels": labels}

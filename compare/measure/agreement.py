@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from compare.measure.measure import Measure
+from theory.errors import UserError
+
 
 class Agreement(NamedTuple):
     """Per-sample agreement of predicted and generated images; the three arrays share one shape."""
@@ -31,7 +34,7 @@ def agreement(predicted, generated) -> Agreement:
     """
     p, g = _pixels("predicted", predicted), _pixels("generated", generated)
     if np.shape(predicted)[-3:] != np.shape(generated)[-3:]:
-        raise ValueError(f"predicted: got images of shape {np.shape(predicted)[-3:]}, "
+        raise UserError(f"predicted: got images of shape {np.shape(predicted)[-3:]}, "
                          f"want {np.shape(generated)[-3:]} as in generated")
     mean_p, mean_g = p.mean(-1, keepdims=True), g.mean(-1, keepdims=True)
     p_flat, g_flat = np.ptp(p, axis=-1) == 0.0, np.ptp(g, axis=-1) == 0.0
@@ -48,7 +51,14 @@ def _pixels(name: str, images) -> np.ndarray:
     """(..., C, H, W) -> (..., C H W) in float64."""
     images = np.asarray(images, dtype=np.float64)
     if images.ndim < 3 or images.shape[-3:].count(0):
-        raise ValueError(f"{name}: got shape {images.shape}, want (..., channel, y, x) with at least one pixel")
+        raise UserError(f"{name}: got shape {images.shape}, want (..., channel, y, x) with at least one pixel")
     if not np.all(np.isfinite(images)):
-        raise ValueError(f"{name}: got values that are not finite, want images without NaN or infinity")
+        raise UserError(f"{name}: got values that are not finite, want images without NaN or infinity")
     return images.reshape(*images.shape[:-3], -1)
+
+
+MEASURE = Measure({
+    "pearson_r": "Pearson correlation of two images, over all pixels and channels; NaN if either image is constant",
+    "r2": "square of the Pearson correlation",
+    "R2": "coefficient of determination, 1 - SSE / SST of the network's image; NaN if that is constant",
+}, lambda predicted, generated: agreement(predicted, generated)._asdict())

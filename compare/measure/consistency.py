@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from compare.measure.measure import Measure
 from empirical import consistency
 from empirical.toy import ToyLayout
 
@@ -25,6 +26,11 @@ def flags(images: np.ndarray, training: np.ndarray, layout: ToyLayout) -> dict[s
                 "novel": lambda images, layout: consistency.novel(images, training, layout),
                 "by_held_out_map": consistency.by_held_out_map}
     return {name: measures[name](images, layout) for name in flag_names(layout)}
+
+
+def flag_measure(training: np.ndarray, layout: ToyLayout) -> Measure:
+    """Return the measure of what is said of a toy sample."""
+    return Measure(flag_names(layout), lambda images: flags(images, training, layout))
 
 
 def chance_rates(training: np.ndarray, layout: ToyLayout, count: int = 65_536, seed: int = 0) -> dict[str, float]:

@@ -7,9 +7,9 @@ import numpy as np
 from theory.schedules import Schedule
 
 
-def noised(images: np.ndarray, count: int, seed: int, schedule: Schedule,
+def noisy_training_images(images: np.ndarray, count: int, seed: int, schedule: Schedule,
            t: float) -> tuple[np.ndarray, np.ndarray, float]:
-    """`count` random training images x0, the same for every t, and x = x0 + sigma n: (x0, x, sigma at t).
+    """Return `count` random training images x0, the same for every t, and x = x0 + sigma n: (x0, x, sigma at t).
 
     A function of (seed, t): noise is drawn anew for each t.
     """
@@ -21,5 +21,5 @@ def noised(images: np.ndarray, count: int, seed: int, schedule: Schedule,
 
 
 def noise_error(output: np.ndarray, x0: np.ndarray, sigma: float) -> np.ndarray:
-    """Mean squared error of each image, of the noise that is predicted: |x0hat - x0|^2 / sigma^2, (images,)."""
+    """Return the mean squared error of the predicted noise, |x0hat - x0|^2 / sigma^2, of each image: (images,)."""
     return ((output - x0) ** 2).mean(axis=(1, 2, 3)) / sigma**2

@@ -9,6 +9,8 @@ import numpy as np
 from scipy.special import stdtrit
 from scipy.stats import binomtest
 
+from theory.errors import UserError
+
 FEWEST = 5
 """Independent samples below which no interval is given: a bootstrap of fewer says nothing."""
 
@@ -61,7 +63,7 @@ def bootstrap(n: int, statistic: Callable[[np.ndarray], np.ndarray], level: floa
     """
     _check_level(level)
     if resamples < 1:
-        raise ValueError(f"resamples: got {resamples}, want at least 1")
+        raise UserError(f"resamples: got {resamples}, want at least 1")
     estimate, low, high = float(statistic(np.arange(n)[None])[0]), np.nan, np.nan
     if n >= FEWEST:
         draws = np.random.default_rng(seed).integers(n, size=(resamples, n))
@@ -93,7 +95,7 @@ def bootstrap_interval(values, statistic: Callable = np.nanmedian, level: float 
     """
     values = np.asarray(values, dtype=np.float64)
     if values.ndim not in (1, 2) or values.size == 0:
-        raise ValueError(f"values: got shape {values.shape}, want (n,) or (n, m) with at least one value")
+        raise UserError(f"values: got shape {values.shape}, want (n,) or (n, m) with at least one value")
     undefined = int(np.isnan(values).sum())
     rows = values.reshape(len(values), -1)
     rows = rows[~np.isnan(rows).all(axis=1)]
@@ -114,7 +116,7 @@ def binomial_interval(successes: int, n: int, level: float = 0.95) -> Interval:
     successes s out of n independent samples. ValueError: n < 1, s outside 0..n, level outside (0, 1).
     """
     if n < 1 or not 0 <= successes <= n:
-        raise ValueError(f"successes: got {successes} of n = {n}, want n of at least 1 and successes from 0 to n")
+        raise UserError(f"successes: got {successes} of n = {n}, want n of at least 1 and successes from 0 to n")
     _check_level(level)
     found = binomtest(successes, n).proportion_ci(level, method="exact")
     return Interval(successes / n, float(found.low), float(found.high), n, independent=n)
@@ -139,7 +141,7 @@ def mean_interval(values, level: float = 0.95) -> Interval:
     """
     values = np.asarray(values, dtype=np.float64)
     if values.ndim != 1 or values.size == 0:
-        raise ValueError(f"values: got shape {values.shape}, want (n,) with at least one value")
+        raise UserError(f"values: got shape {values.shape}, want (n,) with at least one value")
     _check_level(level)
     mean, n = float(values.mean()), values.size
     if n == 1:
@@ -150,4 +152,4 @@ def mean_interval(values, level: float = 0.95) -> Interval:
 
 def _check_level(level: float) -> None:
     if not 0.0 < level < 1.0:
-        raise ValueError(f"level: got {level}, want a number between 0 and 1")
+        raise UserError(f"level: got {level}, want a number between 0 and 1")

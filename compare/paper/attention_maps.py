@@ -7,7 +7,7 @@ import torch
 import xarray as xr
 
 from compare.result.schema import described
-from compare.study.toy_machines import RECEPTIVE_FIELD
+from compare.study.lineup import WINDOW
 from empirical import checkpoint
 from empirical.toy_networks import VARIANTS, shipped
 from theory import AttentionScore, CosineSchedule
@@ -21,7 +21,7 @@ def data(source) -> xr.Dataset:
     noise = np.random.default_rng(0).standard_normal(images.shape)
     schedule = CosineSchedule()
     rules = [rule for rule in VARIANTS.values() if rule not in (None, "learned")]
-    machines = {f"closed form, {rule}": AttentionScore(source.toy_set.images, RECEPTIVE_FIELD, attention=rule)
+    machines = {f"closed form, {rule}": AttentionScore(source.toy_set.images, WINDOW, attention=rule)
                 for rule in rules}
     networks = {f"network, {rule}": checkpoint.load(shipped(variant)).network
                 for variant, rule in VARIANTS.items() if rule is not None}

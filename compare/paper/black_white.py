@@ -7,7 +7,7 @@ import xarray as xr
 from scipy.ndimage import uniform_filter
 
 from compare.report.grid import Row, grid
-from compare.study.noise import initial_noise
+from compare.study.sampling import initial_noise
 from theory import CosineSchedule, EquivariantLocalScore, ddim
 
 

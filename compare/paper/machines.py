@@ -9,7 +9,7 @@ from compare.attribution.trace import inspect_machine
 from compare.report.plots import PALETTE, rgb, shaded_sources
 from compare.result.published import KG_PATCH_SIZES
 from compare.result.schema import described
-from compare.study.noise import initial_noise
+from compare.study.sampling import initial_noise
 from theory import CosineSchedule, EquivariantLocalScore, IdealScore, LocalScore
 
 DATA = "fashion-mnist"

@@ -12,6 +12,7 @@ from compare.report import scatter as points
 from compare.report.grid import Row, grid, images_kept
 from compare.result.identity import variant_parts
 from compare.result.summary import els_of, first_network, local_of, variants_of
+from theory.errors import UserError
 
 R = "Pearson r of machine and network"
 
@@ -75,7 +76,7 @@ def _pair(result: xr.Dataset, machine: str, label: str, variant: str) -> list[Ro
 def _with_attention(source: Source) -> dict[str, xr.Dataset]:
     found = {name: result for name, result in source.real.items() if any(map(attentive, variants_of(result)))}
     if not found:
-        raise ValueError(f"--results: found no network with attention in {source.results_folder}/*/result.nc, want one "
+        raise UserError(f"--results: found no network with attention in {source.results_folder}/*/result.nc, want one "
                          "(unet-identity, say)")
     return found
 
@@ -85,7 +86,7 @@ def _some(rows: list[Row], source: Source, quick: int, full: int) -> xr.Dataset:
     shown = min(most, *(len(row.images) for row in rows), *(images_kept(one, most) for one in source.real.values()))
     H = max(row.images.shape[2] for row in rows)
     if any(row.images.shape[2:] != (H, H) for row in rows):
-        raise ValueError("--results: got images of different sizes, want one size")
+        raise UserError("--results: got images of different sizes, want one size")
     return grid([Row(row.label, row.images[:shown], None if row.values is None else row.values[:shown])
                  for row in rows], R)
 

@@ -15,10 +15,11 @@ from torch import nn
 
 from compare.result import schema as results
 from compare.result.identity import variant_parts
-from compare.study import remake
+from compare.study.machines import training_set_of
 from empirical import checkpoint
 from empirical.datasets import Dataset, load
 from empirical.training.image_config import ImageTrainConfig
+from theory.errors import UserError
 
 CHECKPOINTS = Path(checkpoint.__file__).parent / "checkpoints"
 """Of the networks that are shipped."""
@@ -55,7 +56,7 @@ class Source:
     @cached_property
     def toy_set(self) -> Dataset:
         """The training set of the toy result."""
-        return remake.training_set(self.toy)
+        return training_set_of(self.toy)
 
     def images(self, name: str, count: int) -> np.ndarray:
         """`count` training images of a data set, (N, C, H, W)."""
@@ -69,7 +70,7 @@ class Source:
         records = {path: json.loads(path.read_text(encoding="utf-8")) for path in found}
         stems = [path for path, record in records.items() if record["config"]["dataset"] != "toy"]
         if not stems:
-            raise ValueError(f"--networks: found no image network in {self.networks_folder}, want a checkpoint of "
+            raise UserError(f"--networks: found no image network in {self.networks_folder}, want a checkpoint of "
                              "empirical.train")
         at_hand = 0
         for path in stems:
@@ -84,7 +85,7 @@ class Source:
             labels = training.labels if config.conditional else None
             yield name, checkpoint.load(path).network, training.images, labels
         if not at_hand:
-            raise ValueError(f"--data-dir: found the training images of no network in {self.networks_folder}, want a "
+            raise UserError(f"--data-dir: found the training images of no network in {self.networks_folder}, want a "
                              "folder that holds them")
 
 
@@ -99,5 +100,5 @@ def _is_toy(result: xr.Dataset) -> bool:
 
 def _first(found: list, folder: Path, what: str) -> xr.Dataset:
     if not found:
-        raise ValueError(f"--results: found none in {folder}/*/result.nc that is {what}, want one")
+        raise UserError(f"--results: found none in {folder}/*/result.nc that is {what}, want one")
     return found[0]

@@ -11,7 +11,7 @@ from compare.report.toy import rule_of, stated
 from compare.result.published import CHANCE_CONSISTENT, FKTB_CONSISTENT
 from compare.result.schema import described
 from compare.result.summary import first_network, most_steps, rate, variant_rate, variants_of
-from compare.study.noise import initial_noise
+from compare.study.sampling import initial_noise
 from empirical.toy import COLOURS
 from theory import CosineSchedule
 

@@ -1,5 +1,5 @@
-"""What the study says in numbers, each with its 95 % interval. All training seeds of a variant are taken together; the
-bootstrap draws noisy images, or samples, as a whole."""
+"""What an attention study says in numbers, each with its 95 % interval. All training seeds of a variant are taken
+together; the bootstrap draws noisy images, or samples, as a whole."""
 
 from __future__ import annotations
 
@@ -11,117 +11,123 @@ import xarray as xr
 from compare.measure import residual
 from compare.measure.intervals import Interval
 from compare.measure.residual import Products
-from compare.result.names import AS_DERIVED, derived, els_fitted, fitted
 from compare.result.summary import bootstrap, variants_of
 
-IMPORTANT = 0.5
+ENERGY_SHARE = 0.5
 """The share of the network's squared distance from ELS whose steps are looked at more closely."""
 
 
-def members_of(dataset: xr.Dataset, variant: str) -> list[str]:
-    return [name for name in dataset.member.values.tolist() if name.split("/")[0] == variant]
+def subjects_of(dataset: xr.Dataset, variant: str) -> list[str]:
+    """Return the networks of a variant that are asked about, one a training seed."""
+    return dataset.subject.values[dataset.subject_variant.values == variant].tolist()
 
 
 def forms_of(dataset: xr.Dataset, variant: str) -> list[str]:
-    """Closed forms that the variant is held against, by their own names: those fitted to it, those as derived."""
-    end = f" fitted to {variant}"
-    asked = [name.removesuffix(end) for name in dataset.fit.values.tolist() if name.endswith(end)]
-    machines = set(dataset.machine.values.tolist())
-    return asked + [derived(form) for form in asked if set(machines_of(dataset, derived(form), variant)) <= machines]
+    """Return the closed forms that the variant is held against: those fitted to it, those as derived."""
+    asked = np.isin(dataset.role.values, ("theory", "null")) & (dataset.form_kind.values != "ideal")
+    return [form for form in dataset.form.values[asked].tolist() if machines_of(dataset, form, variant)]
 
 
 def machines_of(dataset: xr.Dataset, form: str, variant: str) -> list[str]:
-    """The machines that a closed form of `forms_of` is: one, or one a training seed, each with its own map."""
-    seeds = [int(name.split("/seed")[1]) for name in members_of(dataset, variant)]
-    if form.endswith(AS_DERIVED):
-        one, own = form, [derived(form.removesuffix(AS_DERIVED), variant, seed) for seed in seeds]
-    else:
-        one, own = fitted(form, variant), [fitted(form, variant, seed) for seed in seeds]
-    return own if set(own) <= set(dataset.machine.values.tolist()) else [one]
+    """Return the machines that a closed form is for a variant: one, or one a training seed, each by its own map."""
+    one = dataset.sel(form=form)
+    same = ((dataset.machine_kind == one.form_kind) & (dataset.attention == one.form_attention)
+            & (dataset.setting == one.form_setting) & dataset.fitted_to.isin(["", variant])
+            & dataset.map_of.isin(["", variant]))
+    return dataset.machine.values[same.values].tolist()
+
+
+def els_of(dataset: xr.Dataset, variant: str) -> str:
+    """Return the equivariant local machine fitted to the variant."""
+    found = (dataset.machine_kind == "equivariant_local") & (dataset.fitted_to == variant)
+    return str(dataset.machine.values[found.values][0])
+
+
+def ideal_of(dataset: xr.Dataset) -> str:
+    """Return the ideal score machine."""
+    return str(dataset.machine.values[dataset.machine_kind.values == "ideal"][0])
 
 
 def title(dataset: xr.Dataset, form: str, variant: str) -> str:
-    """What the machines of a form are called together."""
+    """Return what the machines of a form are called together."""
     machines = machines_of(dataset, form, variant)
-    if len(machines) == 1:
-        return machines[0]
-    bare = form.removesuffix(AS_DERIVED)
-    return fitted(form, variant) if bare == form else f"{bare} of {variant}{AS_DERIVED}"
+    return machines[0] if len(machines) == 1 else f"{form}, {variant}, each by its own map"
 
 
 def against_of(dataset: xr.Dataset, variant: str) -> list[str]:
-    """What stands in the variant's residual test."""
-    found = dataset.point_zz.sel(member=members_of(dataset, variant)).notnull().any(["member", "point", "step"])
-    return dataset.against.values[found.values].tolist()
+    """Return what stands in the variant's residual test."""
+    found = dataset.point_zz.sel(subject=subjects_of(dataset, variant)).notnull().any(["subject", "point", "step"])
+    return dataset.form.values[found.values].tolist()
 
 
-def products_of(dataset: xr.Dataset, variant: str, against: str, on: str = "point") -> Products:
-    """(steps, images), summed over training seeds; on: "point", noised images, or "path", the network's trajectory."""
-    of, names, image = _axes(dataset, variant, on)
-    chosen = [dataset[f"{on}_{product}"].sel({of: names, "against": against}).sum(of) for product in Products._fields]
-    return Products(*(product.transpose("step", image).values.astype(np.float64) for product in chosen))
+def companions_of(dataset: xr.Dataset) -> list[str]:
+    """Return what networks are held against point by point."""
+    return dataset.form.values[dataset.point_r2.notnull().any(["subject", "point", "step"]).values].tolist()
 
 
-def explained(dataset: xr.Dataset, variant: str, against: str, on: str = "point") -> Interval:
-    """Share of (network - ELS) along (against - ELS), all steps together, each with a slope of its own."""
-    return residual.interval(products_of(dataset, variant, against, on), residual.explained, _seed(dataset))
+def products_of(dataset: xr.Dataset, variant: str, form: str, on: str = "point") -> Products:
+    """Return (steps, images), summed over training seeds; on: "point", noised images, or "path", own trajectory."""
+    image = {"point": "point", "path": "path_sample"}[on]
+    chosen = dataset.sel(subject=subjects_of(dataset, variant), form=form)
+    return Products(*(chosen[f"{on}_{product}"].sum("subject").transpose("step", image).values.astype(np.float64)
+                      for product in Products._fields))
 
 
-def skill(dataset: xr.Dataset, variant: str, against: str, on: str = "point") -> Interval:
-    """The same with slope 1: how much closer to the network than ELS."""
-    return residual.interval(products_of(dataset, variant, against, on), residual.skill, _seed(dataset))
+def explained(dataset: xr.Dataset, variant: str, form: str, on: str = "point") -> Interval:
+    """Return the share of (network - ELS) along (form - ELS), all steps together, each with a slope of its own."""
+    return residual.interval(products_of(dataset, variant, form, on), residual.explained, _seed(dataset))
 
 
-def by_step(dataset: xr.Dataset, variant: str, against: str, statistic, on: str = "point") -> np.ndarray:
-    """A statistic of `residual` at each step, (steps,)."""
-    return statistic(*products_of(dataset, variant, against, on))
+def skill(dataset: xr.Dataset, variant: str, form: str, on: str = "point") -> Interval:
+    """Return the same with slope 1: how much closer to the network than ELS."""
+    return residual.interval(products_of(dataset, variant, form, on), residual.skill, _seed(dataset))
 
 
-def alike_by_step(dataset: xr.Dataset, variant: str, companion: str, measure: str, on: str = "point") -> np.ndarray:
-    """Median over images and training seeds of a measure of `alike`, (steps,); on: as in `products_of`."""
-    of, names, image = _axes(dataset, variant, on)
-    return dataset[f"{on}_{measure}"].sel({of: names, "companion": companion}).median([of, image]).values
+def by_step(dataset: xr.Dataset, variant: str, form: str, statistic, on: str = "point") -> np.ndarray:
+    """Return a statistic of `residual` at each step, (steps,)."""
+    return statistic(*products_of(dataset, variant, form, on))
 
 
-def _axes(dataset: xr.Dataset, variant: str, on: str) -> tuple[str, list[str], str]:
-    """The dimension of networks, those of the variant along it, and the dimension of images."""
-    of, image = {"point": ("member", "point"), "path": ("path_member", "path_sample")}[on]
-    return of, [name for name in dataset[of].values.tolist() if name.split("/")[0] == variant], image
+def agreement_by_step(dataset: xr.Dataset, variant: str, form: str, measure: str, on: str = "point") -> np.ndarray:
+    """Return the median over images and training seeds of a measure of `pointwise`, (steps,); on: as above."""
+    image = {"point": "point", "path": "path_sample"}[on]
+    chosen = dataset[f"{on}_{measure}"].sel(subject=subjects_of(dataset, variant), form=form)
+    return chosen.median(["subject", image]).values
 
 
 def window(dataset: xr.Dataset, variant: str) -> tuple[float, float]:
-    """The shortest stretch of t that holds the share IMPORTANT of the network's squared distance from ELS."""
+    """Return the shortest stretch of t that holds ENERGY_SHARE of the network's squared distance from ELS."""
     energy = products_of(dataset, variant, against_of(dataset, variant)[0]).yy.sum(axis=-1)
     total, t = energy.sum(), dataset.t.values
     stretches = [(b - a, a, b) for a in range(len(t)) for b in range(a, len(t))
-                 if energy[a : b + 1].sum() >= IMPORTANT * total]
+                 if energy[a : b + 1].sum() >= ENERGY_SHARE * total]
     _, first, last = min(stretches)
     return float(t[first]), float(t[last])
 
 
-def loss(dataset: xr.Dataset, denoisers: list[str]) -> np.ndarray:
-    """Mean denoising loss at each step, over all that are named."""
-    return dataset.denoising_loss.sel(denoiser=denoisers).mean(["denoiser", "point"]).values
+def losses(dataset: xr.Dataset, names: list[str]) -> xr.DataArray:
+    """Return the mean denoising loss (point, step) over machines, or over networks that are asked about."""
+    dim = "machine" if set(names) <= set(dataset.machine.values.tolist()) else "subject"
+    return dataset["machine_loss" if dim == "machine" else "network_loss"].sel({dim: names}).mean(dim)
 
 
-def loss_above_local(dataset: xr.Dataset, denoisers: list[str], variant: str) -> Interval:
-    """Denoising loss minus that of the ELS fitted to the variant, at the same noised images, mean over t and over all
-    that are named."""
-    own = dataset.denoising_loss.sel(denoiser=denoisers).mean(["denoiser", "step"])
-    local = dataset.denoising_loss.sel(denoiser=els_fitted(variant)).mean("step")
-    return bootstrap(dataset, (own - local).values, np.nanmean)
+def loss_above_local(dataset: xr.Dataset, loss: xr.DataArray, variant: str) -> Interval:
+    """Return a loss (point, step) minus that of the ELS fitted to the variant, mean over t."""
+    local = dataset.machine_loss.sel(machine=els_of(dataset, variant))
+    return bootstrap(dataset, (loss.mean("step") - local.mean("step")).values, np.nanmean)
 
 
 def best_form(dataset: xr.Dataset, variant: str) -> str:
-    """The closed form that explains most at the noised images; blend, which is no theory, does not compete."""
+    """Return the closed form that explains most at the noised images; nulls do not compete."""
     return max(theories_of(dataset, variant), key=lambda form: explained(dataset, variant, form).estimate)
 
 
 def theories_of(dataset: xr.Dataset, variant: str) -> list[str]:
-    return [form for form in forms_of(dataset, variant) if form != "blend"]
+    return [form for form in forms_of(dataset, variant) if dataset.role.sel(form=form) == "theory"]
 
 
 def attention_variants(dataset: xr.Dataset) -> list[str]:
+    """Return the variants whose networks attend."""
     return [variant for variant in variants_of(dataset) if variant != "cnn"]
 
 

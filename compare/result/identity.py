@@ -8,26 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-MACHINE_KINDS = ("ideal", "equivariant", "local", "equivariant_local", "wiener", "patch_set", "covariance_local",
-                 "smoothed", "filtered", "gaussian_mixture", "evidence_sharing", "joint_matching", "consensus",
-                 "innovation", "ideal_interpolation")
-"""What a machine is; ideal_interpolation is (1 - strength) ELS + strength ideal, a null and no theory."""
+from compare.result.words import MACHINE_KINDS, NETWORK_MAP, SETTINGS
+from theory.errors import UserError
 
 ATTENTION_KINDS = ("evidence_sharing", "joint_matching", "consensus", "innovation")
 """Those whose pixels attend to each other."""
-
-SETTINGS = ("fixed", "fitted", "derived")
-"""Where a machine's window and strength come from: stated beforehand, fitted to a network, or its derivation."""
-
-WINDOW_RULES = ("cosine", "mse", "validation", "entropy")
-"""How k(t) is chosen: along the network's trajectory by cosine (the default) or by squared error; without a network by
-denoising validation images, or by the entropy of the posterior."""
-
-NETWORK_FREE = ("validation", "entropy")
-"""Those of WINDOW_RULES that need no network."""
-
-NETWORK_MAP = "network"
-"""The attention of a machine that attends along a network's own map."""
 
 SHORT = {"equivariant_local": "els", "joint_matching": "pair", "ideal_interpolation": "blend"}
 """Short words for labels."""
@@ -59,7 +44,7 @@ class MachineIdentity:
     def __post_init__(self):
         for name, value, allowed in (("kind", self.kind, MACHINE_KINDS), ("setting", self.setting, SETTINGS)):
             if value not in allowed:
-                raise ValueError(f"{name}: got {value!r}, want one of {', '.join(allowed)}")
+                raise UserError(f"{name}: got {value!r}, want one of {', '.join(allowed)}")
 
     @property
     def label(self) -> str:
@@ -70,8 +55,10 @@ class MachineIdentity:
         elif self.kind == "evidence_sharing":
             form = self.attention
         whose = f"of seed {self.map_of_seed}" if self.fitted_to else f"of {self.map_of} seed {self.map_of_seed}"
-        words = [form, f"k={self.patch_size}" if self.patch_size else "",
-                 "" if self.strength is None else f"lambda={self.strength:g}", whose if self.map_of else "",
+        fixed = self.setting == "fixed"
+        words = [form, f"k={self.patch_size}" if fixed and self.patch_size else "",
+                 f"lambda={self.strength:g}" if fixed and self.strength is not None else "",
+                 whose if self.map_of else "",
                  "" if self.window_rule in ("", "cosine") else f"by {self.window_rule}",
                  f"fitted to {self.fitted_to}" if self.fitted_to else "",
                  "as derived" if self.setting == "derived" else ""]
@@ -153,7 +140,7 @@ def machine(dataset: xr.Dataset, **wanted) -> str:
     found = machines(dataset, **wanted)
     if len(found) != 1:
         what = ", ".join(f"{name} {value!r}" for name, value in wanted.items())
-        raise ValueError(f"result: got {len(found)} machines of {what}, want one")
+        raise UserError(f"result: got {len(found)} machines of {what}, want one")
     return found[0]
 
 

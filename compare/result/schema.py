@@ -7,14 +7,15 @@ number can be made again from them. A study adds what it judges of a sample, ove
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
-from compare.measure.agreement import Agreement, agreement
+from compare.measure import agreement
+from compare.measure.measure import Measure
 from compare.result.identity import (
     MACHINE_COORDINATES,
     NETWORK_COORDINATES,
@@ -23,24 +24,19 @@ from compare.result.identity import (
     coordinates,
 )
 from empirical.atomic import atomic_path
+from theory.errors import UserError
 
 IMAGE = ("channel", "y", "x")
 VARIABLES = {
     "noise": (("sample", *IMAGE), "starting noise phi_1 of machines and networks alike (variance preserving, t = 1)"),
     "predicted": (("machine", "sample", *IMAGE), "image that the machine draws from the sample's noise"),
     "generated": (("network", "sample", *IMAGE), "image that the trained network draws from the sample's noise"),
-    "pearson_r": (("machine", "network", "sample"), "Pearson correlation of predicted and generated, over all pixels "
-                  "and channels; NaN if either image is constant"),
-    "r2": (("machine", "network", "sample"), "square of the Pearson correlation"),
-    "R2": (("machine", "network", "sample"), "coefficient of determination, 1 - SSE / SST of the generated image; "
-           "NaN if that is constant"),
-    "network_pearson_r": (("network", "other_network", "sample"), "Pearson correlation of what two networks of one "
-                          "variant generate from one noise; NaN for networks of two variants"),
-    "network_r2": (("network", "other_network", "sample"), "square of that correlation"),
-    "network_R2": (("network", "other_network", "sample"), "coefficient of determination of the other's image"),
     "patch_size": (("machine", "step"), "window side k; 0: the whole image"),
     "strength": (("machine", "step"), "attention strength lambda; 0: pixels share no evidence"),
 }
+PAIR_MEASURES = (agreement.MEASURE,)
+"""What is said of a machine's and a network's image from the same noise; each is a file of `compare.measure`."""
+
 COORDINATES = {
     "machine": (("machine",), "closed-form score machine", "1"),
     "network": (("network",), "trained network as variant/training seed/sampling steps", "1"),
@@ -75,57 +71,66 @@ class Generation(NamedTuple):
     images: np.ndarray
 
 
-def build(noise: np.ndarray, predictions: Sequence[Prediction], generations: Sequence[Generation],
-          judge: Callable[[np.ndarray], Mapping[str, np.ndarray]], judged: Mapping[str, str],
+def build(noise: np.ndarray, predictions: Sequence[Prediction], generations: Sequence[Generation], judged: Measure,
           attrs: Mapping) -> xr.Dataset:
-    """The dataset of a run.
+    """Return the dataset of a run.
 
-    noise (S, C, H, W). judge: images (S, C, H, W) -> {name: (S,)}, what is to be said of each image; judged: the
-    long_name of each. attrs: as from `provenance`. ValueError: what `validate` says of the outcome.
+    noise (S, C, H, W). judged: what is to be said of each image (S, C, H, W) of a machine or network alone.
+    attrs: as from `provenance`. UserError: what `validate` says of the outcome.
     """
     predicted = np.stack([p.images for p in predictions]).astype(np.float32)
     generated = np.stack([g.images for g in generations]).astype(np.float32)
-    metrics = agreement(predicted[:, None], generated[None])
-    verdicts = [judge(images) for images in (*predicted, *generated)]
     values = {
         "noise": np.asarray(noise, dtype=np.float32), "predicted": predicted, "generated": generated,
-        **metrics._asdict(), **_between_networks(generations, generated),
         "patch_size": np.array([p.patch_sizes for p in predictions], dtype=np.int32),
         "strength": np.array([p.strengths for p in predictions], dtype=np.float64),
     }
-    machines, networks = ([drawn.identity.label for drawn in which] for which in (predictions, generations))
-    steps = values["patch_size"].shape[1]
-    _, C, H, W = values["noise"].shape
-    labels = {
-        "machine": machines, "network": networks, "other_network": networks, "source": machines + networks,
-        "kind": ["machine"] * len(machines) + ["network"] * len(networks),
-        "sample": np.arange(len(noise)), "step": np.arange(steps), "t": np.arange(1, steps + 1) / steps,
-        "channel": CHANNELS.get(C, [str(c) for c in range(C)]), "y": np.arange(H), "x": np.arange(W),
-    }
-    dataset = xr.Dataset(
-        {name: described(dims, values[name], long_name) for name, (dims, long_name) in VARIABLES.items()}
-        | {name: described(("source", "sample"), np.stack([verdict[name] for verdict in verdicts]), long_name)
-           for name, long_name in judged.items()},
-        {name: described(dims, labels[name], long_name, units)
-         for name, (dims, long_name, units) in COORDINATES.items()}
-        | coordinates([p.identity for p in predictions], "machine")
-        | coordinates([g.identity for g in generations], "network"),
-        dict(attrs),
-    )
+    variables = {name: described(dims, values[name], long_name) for name, (dims, long_name) in VARIABLES.items()}
+    for measure in PAIR_MEASURES:
+        variables |= _of_pairs(measure, predicted, generated, [g.identity.variant for g in generations])
+    variables |= _of_sources(judged, (*predicted, *generated))
+    identities = [[drawn.identity for drawn in which] for which in (predictions, generations)]
+    dataset = xr.Dataset(variables, _coordinates(*identities, values), dict(attrs))
     validate(dataset)
     return dataset
 
 
-def _between_networks(generations: Sequence[Generation], generated: np.ndarray) -> dict[str, np.ndarray]:
-    """Agreement of networks of one variant with each other, each (networks, networks, S)."""
+def _of_pairs(measure: Measure, predicted: np.ndarray, generated: np.ndarray, variants: list[str]) -> dict[str, tuple]:
+    """Of every machine with every network, and of networks of one variant with each other; NaN for two variants."""
+    between = measure.compute(predicted[:, None], generated[None])
+    variables = {name: described(("machine", "network", "sample"), between[name], long_name)
+                 for name, long_name in measure.variables.items()}
     shape = len(generated), *generated.shape[:2]
-    found = {f"network_{metric}": np.full(shape, np.nan) for metric in Agreement._fields}
-    variants = np.array([generation.identity.variant for generation in generations])
+    among = {name: np.full(shape, np.nan) for name in measure.variables}
     for n, variant in enumerate(variants):
-        same = np.flatnonzero(variants == variant)
-        for metric, values in agreement(generated[n], generated[same])._asdict().items():
-            found[f"network_{metric}"][n, same] = values
-    return found
+        same = np.flatnonzero(np.array(variants) == variant)
+        for name, values in measure.compute(generated[n], generated[same]).items():
+            among[name][n, same] = values
+    return variables | {f"network_{name}": described(
+        ("network", "other_network", "sample"), values, f"{measure.variables[name]}, of what two networks of one "
+        "variant generate; NaN for two variants") for name, values in among.items()}
+
+
+def _of_sources(judged: Measure, images: Sequence[np.ndarray]) -> dict[str, tuple]:
+    verdicts = [judged.compute(drawn) for drawn in images]
+    return {name: described(("source", "sample"), np.stack([verdict[name] for verdict in verdicts]), long_name)
+            for name, long_name in judged.variables.items()}
+
+
+def _coordinates(machines: Sequence[MachineIdentity], networks: Sequence[NetworkIdentity],
+                 values: Mapping[str, np.ndarray]) -> dict[str, tuple]:
+    """Labels and who is who."""
+    names, others = [machine.label for machine in machines], [network.label for network in networks]
+    steps, (S, C, H, W) = values["patch_size"].shape[1], values["noise"].shape
+    labels = {
+        "machine": names, "network": others, "other_network": others, "source": names + others,
+        "kind": ["machine"] * len(names) + ["network"] * len(others),
+        "sample": np.arange(S), "step": np.arange(steps), "t": np.arange(1, steps + 1) / steps,
+        "channel": CHANNELS.get(C, [str(c) for c in range(C)]), "y": np.arange(H), "x": np.arange(W),
+    }
+    return ({name: described(dims, labels[name], long_name, units)
+             for name, (dims, long_name, units) in COORDINATES.items()}
+            | coordinates(machines, "machine") | coordinates(networks, "network"))
 
 
 def thin(dataset: xr.Dataset, images: int = 16) -> xr.Dataset:
@@ -139,7 +144,7 @@ def thin(dataset: xr.Dataset, images: int = 16) -> xr.Dataset:
     for name in ("noise", "predicted", "generated"):
         thinned[name] = dataset[name].where(kept).astype(np.float32)
     of = dataset.fitted_to.where(dataset.fitted_to != "", dataset.map_of)
-    for name in ("pearson_r", "r2", "R2"):
+    for name in (name for measure in PAIR_MEASURES for name in measure.variables):
         thinned[name] = dataset[name].where((of == "") | (of == dataset.variant))
     for name, variable in thinned.data_vars.items():
         if variable.dtype.kind == "f" and name not in ("noise", "predicted", "generated", "strength"):
@@ -167,29 +172,30 @@ def round_mantissa(values: np.ndarray, bits: int = 10) -> np.ndarray:
 
 
 def validate(dataset: xr.Dataset) -> None:
-    """ValueError, in one line, unless the dataset keeps the schema: variables, dimensions, unique names, attributes."""
-    for name, (dims, _) in VARIABLES.items():
+    """UserError, in one line, unless the dataset keeps the schema: variables, dimensions, unique names, attributes."""
+    pairs = {name: ("machine", "network", "sample") for measure in PAIR_MEASURES for name in measure.variables}
+    for name, dims in ({name: dims for name, (dims, _) in VARIABLES.items()} | pairs).items():
         if name not in dataset.data_vars:
-            raise ValueError(f"result: got no variable {name}, want {', '.join(VARIABLES)}")
+            raise UserError(f"result: got no variable {name}, want {', '.join(VARIABLES | pairs)}")
         if dataset[name].dims != dims:
-            raise ValueError(f"result: got {name} over {dataset[name].dims}, want {dims}")
+            raise UserError(f"result: got {name} over {dataset[name].dims}, want {dims}")
     identities = dict.fromkeys(MACHINE_COORDINATES, "machine") | dict.fromkeys(NETWORK_COORDINATES, "network")
     for name, dim in ({name: dims[0] for name, (dims, *_) in COORDINATES.items()} | identities).items():
 
         if name not in dataset.coords or dataset[name].dims != (dim,):
             made = json.loads(dataset.attrs.get("versions_json", "{}")).get("patchmosaic", "an unknown version")
-            raise ValueError(f"result: got no coordinate {name} over {dim}, as of patchmosaic {made}, want a result of "
+            raise UserError(f"result: got no coordinate {name} over {dim}, as of patchmosaic {made}, want a result of "
                              "this version: run its command again")
     for name in ("machine", "network", "source"):
         labels = dataset[name].values.tolist()
         if len(set(labels)) < len(labels):
-            raise ValueError(f"result: got {name} names that repeat, want each once: {', '.join(labels)}")
+            raise UserError(f"result: got {name} names that repeat, want each once: {', '.join(labels)}")
     for name, variable in dataset.variables.items():
         if not {"long_name", "units"} <= set(variable.attrs):
-            raise ValueError(f"result: got {name} without long_name or units, want both on every variable")
+            raise UserError(f"result: got {name} without long_name or units, want both on every variable")
     missing = [name for name in ATTRIBUTES if name not in dataset.attrs]
     if missing:
-        raise ValueError(f"result: got no attribute {', '.join(missing)}, want {', '.join(ATTRIBUTES)}")
+        raise UserError(f"result: got no attribute {', '.join(missing)}, want {', '.join(ATTRIBUTES)}")
 
 
 def save(dataset: xr.Dataset, path: Path) -> None:
@@ -199,7 +205,7 @@ def save(dataset: xr.Dataset, path: Path) -> None:
 
 
 def load(path: Path) -> xr.Dataset:
-    """Read a result into memory. ValueError: no such file, not netCDF, or not a result."""
+    """Read a result into memory. UserError: no such file, not netCDF, or not a result."""
     dataset = read(path)
     validate(dataset)
     return dataset
@@ -214,12 +220,12 @@ def write(dataset: xr.Dataset, path: Path) -> None:
 
 
 def read(path: Path) -> xr.Dataset:
-    """Read a dataset into memory. ValueError: no such file, or not netCDF."""
+    """Read a dataset into memory. UserError: no such file, or not netCDF."""
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"result: found no file {path}, want a result.nc of compare.run")
+        raise UserError(f"result: found no file {path}, want a result.nc of compare.run")
     try:
         with xr.open_dataset(path, engine="h5netcdf") as dataset:
             return dataset.load()
     except OSError as error:
-        raise ValueError(f"result: {path} cannot be read as netCDF ({str(error).splitlines()[0]})") from error
+        raise UserError(f"result: {path} cannot be read as netCDF ({str(error).splitlines()[0]})") from error

@@ -1,98 +1,71 @@
-"""The comparison on images, stage by stage: the networks' samples, the fits, the machines' samples, the result.
-
-Every stage keeps its parts in the run's folder, and takes them from there when it is run again.
-"""
+"""Images: networks of any architecture, held against local machines whose windows are fitted to them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
-import xarray as xr
 
+from compare.measure.measure import Measure
 from compare.measure.nearest import nearest
-from compare.result.identity import NetworkIdentity
-from compare.result.provenance import provenance
-from compare.result.schema import Generation, build, described, round_mantissa
-from compare.study.folder import RunFolder
-from compare.study.image_calibration import calibrate, fit_variables
-from compare.study.image_config import ImageConfig
-from compare.study.image_diagnosis import path_variables, training_variables
-from compare.study.image_machines import Machines
-from compare.study.image_networks import ImageNetwork, TrainingSet, first_of_each
-from compare.study.noise import calibration_samples, evaluation_samples, initial_noise, sample_labels
-from compare.study.sampling import drawn
+from compare.result.identity import MachineIdentity
+from compare.result.words import NETWORK_FREE
+from compare.study.config import ImageConfig
+from compare.study.diagnosis import along_paths, along_training
+from compare.study.lineup import WHOLE_IMAGE, els_by, fitted
+from compare.study.networks import NetworkEntry, TrainingSet
+from compare.study.pipeline import Fitted, Run, Study
+from compare.study.windows import LOCAL, fit_variables, fit_windows
 
-JUDGED = {"nearest_image": "training image nearest to the sample, by its place in the training set",
-          "nearest_distance": "root mean squared difference a pixel from that image"}
+ATTENTION_FITTED = {"identity": "identity", "top1": "top1", "learned": "uniform"}
+"""The attention rule whose lambda(t) is fitted to a network with the attention named: its own, and uniform, which
+prefers no pixel, where the rule is learned."""
+
+NEAREST = {"nearest_image": "training image nearest to the sample, by its place in the training set",
+           "nearest_distance": "root mean squared difference a pixel from that image"}
 
 
-def image_study(networks: Sequence[ImageNetwork], training: TrainingSet, config: ImageConfig, folder: RunFolder, *,
-                command: str, record: Mapping,
-                snapshots: Mapping[int, ImageNetwork] | None = None) -> xr.Dataset:
-    """The dataset of the study: `results.build`'s, the fits, and the agreement at each point of the networks' own
-    trajectories and along their training.
+def image_study(networks: Sequence[NetworkEntry], training: TrainingSet, config: ImageConfig, record: Mapping,
+                snapshots: Mapping[int, NetworkEntry] | None = None) -> Study:
+    """Return the study of networks that were trained on `training`.
 
-    training: what all the networks were trained on. folder: where parts that are done are found, and others kept.
-    command, record: how the user asked for it and the resolved configuration, for the record.
-    snapshots: the first network, by training step, on its way to what it is; sampled at its finest only.
-    Images are rounded to half precision, and every number is that of the rounded images.
+    record: the resolved configuration. snapshots: the first network, by training step, on its way to what it is;
+    sampled at its finest only.
     """
-    networks, shape = list(networks), training.images.shape[1:]
-    samples = evaluation_samples(config.samples)
-    noise = initial_noise(config.seed, samples, shape)
-    labels = None if training.labels is None else sample_labels(config.seed, samples, training.classes)
-
-    sampled = [(network, steps) for network in networks for steps in config.network_steps]
-    generations = [_generation(folder, noise, labels, network, steps)
-                   for network, steps in folder.progress(sampled, "network samples")]
-    machines = Machines(training)
-    fits = calibrate(networks, machines, config, folder)
-    schedule = networks[0].denoiser.schedule
-    fitted = machines.fitted(networks, fits, config.rules)
-    predictions = []
-    for machine in fitted:
-        images = drawn(folder, f"predicted {machine.name}", machine.machine, noise, schedule, config.steps,
-                       labels=labels, patch_sizes=machine.patch_sizes, strengths=machine.strengths)
-        predictions.append(machine.prediction(round_mantissa(images), config.steps))
-    some = slice(min(config.diagnosed, config.samples))
-    diagnosis = path_variables(first_of_each(networks), fitted, noise[some],
-                               None if labels is None else labels[some], config, folder)
-    if snapshots:
-        diagnosis |= training_variables(snapshots, predictions, noise, labels, config, folder)
-
-    attrs = _attributes(networks, training, config, folder, command, record)
-    judge = lambda images: dict(zip(JUDGED, nearest(images, training.images)))
-    result = build(noise, predictions, generations, judge, JUDGED, attrs)
-    if labels is not None:
-        result = result.assign_coords(label=described("sample", labels, "class that the sample was drawn with"))
-    return xr.merge([result, xr.Dataset(fit_variables(fits) | diagnosis)], combine_attrs="override",
-                    join="exact", compat="no_conflicts")
+    attention = {network.variant: ATTENTION_FITTED.get(network.attention) for network in networks}
+    probes = [along_paths] + [partial(along_training, snapshots=snapshots)] * bool(snapshots)
+    validation = "none" if training.validation is None else training.validation.source
+    return Study(config, training, networks, _machines(attention, config.rules), nearest_measure(training.images),
+                 record, fit=partial(_fit, attention=attention), probes=probes,
+                 attributes={"validation_images": validation}, grouped=True, rounded=True)
 
 
-def scales_study(networks: Sequence[ImageNetwork], training: TrainingSet, config: ImageConfig, folder: RunFolder, *,
-                 command: str, record: Mapping) -> xr.Dataset:
-    """The fits alone, as a dataset over (fitted_variant, rule, step); arguments as in `image_study`."""
-    fits = calibrate(networks, Machines(training), config, folder)
-    step = np.arange(config.steps)
-    steps = {"step": described("step", step, "step of the sampler, 0 = least noise"),
-             "t": described("step", (step + 1) / config.steps, "time of the step, (step + 1) / steps")}
-    return xr.Dataset(fit_variables(fits), steps, _attributes(networks, training, config, folder, command, record))
+def nearest_measure(training: np.ndarray) -> Measure:
+    """Return the measure of how near a sample is to the training set."""
+    return Measure(NEAREST, lambda images: dict(zip(NEAREST, nearest(images, training))))
 
 
-def _attributes(networks: Sequence[ImageNetwork], training: TrainingSet, config: ImageConfig, folder: RunFolder,
-                command: str, record: Mapping) -> dict:
-    first = calibration_samples(config.calibration_samples)
-    seeds = {"seed": config.seed, "evaluation_samples": [0, config.samples - 1],
-             "calibration_samples": [first[0], first[-1]],
-             "training_seeds": sorted({network.training_seed for network in networks})}
-    attrs = provenance(command=command, config={**config.to_json(), **record}, seeds=seeds, device=config.device,
-                       data_fingerprint=training.fingerprint, wall_seconds=folder.seconds)
-    return attrs | {"training_images": len(training.images),
-                    "validation_images": "none" if training.validation is None else training.validation.source}
+def _machines(attention: Mapping[str, str | None], rules: tuple[str, ...]) -> list[MachineIdentity]:
+    """Those without a window, then the network-free windows, then what is fitted to each variant."""
+    machines = [*WHOLE_IMAGE]
+    machines += [els_by(rule) for rule in rules if rule in NETWORK_FREE]
+    for variant, attended in attention.items():
+        machines.append(fitted("local", variant))
+        machines += [els_by(rule, variant) for rule in rules if rule not in NETWORK_FREE]
+        machines.append(els_by("cosine", variant))
+        machines += [fitted("evidence_sharing", variant, attended)] if attended else []
+    return machines
 
 
-def _generation(folder: RunFolder, noise: np.ndarray, labels, network: ImageNetwork, steps: int) -> Generation:
-    images = drawn(folder, f"generated {network.name} {steps}", network.denoiser, noise, network.denoiser.schedule,
-                   steps, labels=labels)
-    return Generation(NetworkIdentity(network.variant, network.training_seed, steps), round_mantissa(images))
+def _fit(run: Run, attention: Mapping[str, str | None]) -> Fitted:
+    fits = fit_windows(run.networks, run.machines, run.config, run.folder, lambda network: attention[network.variant])
+    settings = {}
+    for variant, fit in fits.items():
+        settings[fitted("local", variant)] = fit.patch_size[LOCAL].chosen, None
+        for rule in set(fit.patch_size) - {LOCAL}:
+            settings[els_by(rule, "" if rule in NETWORK_FREE else variant)] = fit.patch_size[rule].chosen, None
+        if fit.strength is not None:
+            attending = fitted("evidence_sharing", variant, attention[variant])
+            settings[attending] = fit.patch_size["cosine"].chosen, fit.strength.chosen
+    return Fitted(settings, fit_variables(fits))

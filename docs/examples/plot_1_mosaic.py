@@ -13,7 +13,7 @@ import numpy as np
 
 from compare.attribution.trace import distinct_images, inspect_machine
 from compare.report.plots import mosaic
-from compare.study.noise import initial_noise
+from compare.study.sampling import initial_noise
 from empirical.datasets import load
 from theory import CosineSchedule, EquivariantLocalScore, IdealScore
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from compare.paper.black_white import locally_consistent
 from compare.report.plots import mosaic
-from compare.study.noise import initial_noise
+from compare.study.sampling import initial_noise
 from theory import CosineSchedule, EquivariantLocalScore, ddim
 
 images = np.stack([np.full((1, 24, 24), colour, dtype=np.float32) for colour in (-1.0, 1.0)])

@@ -10,7 +10,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from compare.report.plots import mosaic
-from compare.study.noise import initial_noise
+from compare.study.sampling import initial_noise
 from theory import CosineSchedule, ddim
 from theory.engine.geometry import equivariant_axis, local_axis
 from theory.machines.candidates import Candidates, EveryPlace, SamePlace

@@ -11,7 +11,7 @@ import numpy as np
 
 from compare.measure.agreement import agreement
 from compare.report.plots import mosaic
-from compare.study.noise import initial_noise
+from compare.study.sampling import initial_noise
 from empirical import checkpoint
 from empirical.adapters import NetworkDenoiser
 from empirical.datasets import load

@@ -58,12 +58,12 @@ class Study(NamedTuple):
         return network(self.dataset, self.variant, seed)
 
     def has(self, form: Form) -> bool:
-        if form.against not in self.dataset.against.values:
+        if form.against not in self.dataset.form.values:
             return False
-        return bool(self.dataset.point_zz.sel(member=self.member(self.seeds[0]), against=form.against).notnull().any())
+        return bool(self.dataset.point_zz.sel(subject=self.subject(self.seeds[0]), form=form.against).notnull().any())
 
-    def member(self, seed: int) -> str:
-        return f"{self.variant}/seed{seed}"
+    def subject(self, seed: int) -> str:
+        return chosen(self.dataset, "subject", subject_variant=self.variant, subject_seed=seed)
 
     def machine(self, form: Form, seed: int) -> str:
         attention = ("", form.attention) if form.kind in ("consensus", "innovation") else (form.attention,)
@@ -82,8 +82,8 @@ def study(folder: str, variant: str) -> Study:
 
 def products(which: Study, against: str, seed: int, on: str = "point") -> Products:
     """Return the residual products of one network, (steps, images)."""
-    of, image = {"point": ("member", "point"), "path": ("path_member", "path_sample")}[on]
-    found = [which.dataset[f"{on}_{product}"].sel({of: which.member(seed), "against": against})
+    image = {"point": "point", "path": "path_sample"}[on]
+    found = [which.dataset[f"{on}_{product}"].sel(subject=which.subject(seed), form=against)
              for product in Products._fields]
     return Products(*(product.transpose("step", image).values.astype(np.float64) for product in found))
 
@@ -101,7 +101,7 @@ def at_noised(which: Study, against: str, statistic: Callable, weight: float = 1
 
 def on_path(which: Study, against: str, statistic: Callable, weight: float = 1.0) -> Interval | None:
     """Return a statistic on seed 0's own path at the steps from t = .25 to .65; the bootstrap draws samples."""
-    if which.member(0) not in which.dataset.path_member.values:
+    if 0 not in which.seeds:
         return None
     found = scaled(products(which, against, 0, "path"), weight)
     t = which.dataset.t.values

@@ -1,7 +1,5 @@
 """Tables of loss, agreement and rate against capacity and training steps."""
 
-from collections.abc import Callable
-
 import numpy as np
 import xarray as xr
 
@@ -19,24 +17,25 @@ def capacity_table(folder: str) -> str:
                    key=lambda name: int(sizes.sel(machine=name)))
     window, ideal = local[-1], machine(machine_kind="ideal")
     pair = machine(machine_kind="joint_matching")
-    loss = dataset.denoising_loss.mean(["point", "step"])
-    above = lambda names: [float(loss.sel(denoiser=name) - loss.sel(denoiser=window)) for name in names]
-    rows = [network_row(dataset, variant, above, local, ideal, pair) for variant in variants(dataset)]
+    machine_loss, network_loss = (dataset[name].mean(["point", "step"]) for name in ("machine_loss", "network_loss"))
+    above = lambda losses: [float(loss - machine_loss.sel(machine=window)) for loss in losses]
+    of = lambda variant: above(network_loss[dataset.subject_variant.values == variant])
+    rows = [network_row(dataset, variant, of(variant), local, ideal, pair) for variant in variants(dataset)]
     for name in dataset.machine.values.tolist():
         found = dataset.consistent.sel(source=name).values
-        rows.append([f"*{name}*", number(above([name])[0], 4, sign=True), *[""] * (len(local) + 2),
+        loss = above([machine_loss.sel(machine=name)])[0]
+        rows.append([f"*{name}*", number(loss, 4, sign=True), *[""] * (len(local) + 2),
                      interval(binomial_interval(int(found.sum()), found.size))])
     sides = [int(sizes.sel(machine=name)) for name in local]
     return markdown(["network", f"loss above ELS's, k = {sides[-1]}", *(f"mean r2, ELS, k = {side}" for side in sides),
                      "mean r2, ideal", f"joint matching above ELS, k = {sides[-1]}", "consistent"], rows)
 
 
-def network_row(dataset: xr.Dataset, variant: str, above: Callable, local: list[str], ideal: str,
+def network_row(dataset: xr.Dataset, variant: str, losses: list[float], local: list[str], ideal: str,
                 pair: str) -> list[str]:
     """Return the row of a variant, its training seeds together."""
     of = [network(dataset, variant, seed) for seed in seeds(dataset, variant)]
     r2 = lambda name: np.array([float(dataset.r2.sel(machine=name, network=one).mean()) for one in of])
-    losses = above([f"{variant}/seed{seed}" for seed in seeds(dataset, variant)])
     return [variant, interval(mean_interval(losses), 4, sign=True),
             *(interval(mean_interval(r2(name))) for name in (*local, ideal)),
             interval(mean_interval(r2(pair) - r2(local[-1])), 3, sign=True),

@@ -3,14 +3,14 @@
 import numpy as np
 import xarray as xr
 
+from compare.measure.consistency import FLAGS
+from compare.measure.measure import Measure
 from compare.result.identity import MachineIdentity, NetworkIdentity
 from compare.result.provenance import provenance
 from compare.result.schema import Generation, Prediction, build, described
-from compare.study import images as image_study
-from compare.study import toy as toy_study
-from compare.study.calibration import median_choice
-from compare.study.image_calibration import fit_variables
-from compare.study.image_machines import Fit
+from compare.study.fit import median_choice
+from compare.study.images import NEAREST
+from compare.study.windows import WindowFits, fit_variables
 
 TOY_SAMPLES = 40
 TOY_MACHINES = {identity.label: identity for identity in (
@@ -38,7 +38,7 @@ def toy_result():
                                        [identity.strength or 0.0] * 5) for name, identity in TOY_MACHINES.items()],
                    [Generation(NetworkIdentity("cnn", seed, steps), near(0.3)) for seed in (0, 1)
                     for steps in (20, 150)],
-                   judge, toy_study.JUDGED, attrs | {"training_images": 7})
+                   Measure(FLAGS, judge), attrs | {"training_images": 7})
     return result.assign_coords(
         calibration_sample=described("calibration_sample", [0, 1], "index of the calibration sample"))
 
@@ -70,13 +70,14 @@ def image_result():
     result = build(
         near(1.0), [Prediction(identity, near(distance.get(name, 0.5)), sizes, 0.0 * sizes)
                     for name, identity in IMAGE_MACHINES.items()],
-        [Generation(NetworkIdentity(*network, steps), near(0.3)) for network in networks for steps in (20, 150)], judge,
-        image_study.JUDGED, attrs | {"training_images": 5000, "validation_images": "test split"})
+        [Generation(NetworkIdentity(*network, steps), near(0.3)) for network in networks for steps in (20, 150)],
+        Measure(NEAREST, judge), attrs | {"training_images": 5000, "validation_images": "test split"})
     wanted = lambda candidates, values: median_choice(
         candidates, np.abs(np.reshape(candidates, (-1, 1, 1)) - values) + 1e-3 * rng.random((1, 4, IMAGE_STEPS)))
     k = wanted([3, 5, 7], sizes.astype(float))
-    fits = {"resnet": Fit({"cosine": k, "entropy": k}, k, None),
-            "resnet-identity": Fit({"cosine": k, "entropy": k}, k, wanted([0.0, 0.1], np.full(IMAGE_STEPS, 0.1)))}
+    fits = {"resnet": WindowFits({"cosine": k, "entropy": k, "local": k}, None),
+            "resnet-identity": WindowFits({"cosine": k, "entropy": k, "local": k},
+                                          wanted([0.0, 0.1], np.full(IMAGE_STEPS, 0.1)))}
     path = rng.uniform(0.5, 1.0, size=(len(IMAGE_MACHINES), 2, 3, IMAGE_STEPS))
     training = np.linspace(0.1, 0.9, 4)[None, :, None] + 0.05 * rng.random((len(IMAGE_MACHINES), 4, IMAGE_SAMPLES))
     more = {
@@ -85,5 +86,5 @@ def image_result():
         "snapshot_step": described("snapshot_step", [10, 100, 1000, 9000], "training steps"),
         "snapshot_pearson_r": described(("machine", "snapshot_step", "sample"), training, "r along the training"),
     }
-    return xr.merge([result, xr.Dataset(fit_variables(fits) | more)], combine_attrs="override", join="exact",
+    return xr.merge([result, fit_variables(fits), xr.Dataset(more)], combine_attrs="override", join="exact",
                     compat="no_conflicts")

@@ -14,8 +14,9 @@ from numpy.testing import assert_array_equal
 import compare.study.sampling
 from compare import calibrate, run
 from compare.result import schema as results
-from compare.study.image_networks import recipes_of, snapshots, training_set
-from compare.study.remake import training_set as remade
+from compare.study.machines import training_set_of
+from compare.study.networks import image_training_set as training_set
+from compare.study.networks import recipes_of, snapshots
 from empirical import checkpoint
 from empirical.datasets import load
 
@@ -72,7 +73,7 @@ def test_writes_what_it_says(finished):
     assert {"config.json", "result.nc", "table.txt", "networks/resnet-0.safetensors",
             "networks/resnet-identity-0.safetensors", *(f"figures/{name}.png" for name in (
                 "pairs", "scatter", "scales", "path", "training"))} <= files
-    assert not [name for name in files if "tmp" in name or "steps" in name]
+    assert not [name for name in files if "tmp" in name or "-steps-" in name]
 
 
 def test_the_record_leads_back_to_data_and_networks(finished, file):
@@ -81,7 +82,8 @@ def test_the_record_leads_back_to_data_and_networks(finished, file):
     assert config["dataset"] == f"npz:{file}" and config["conditional"] and config["boundary"] == "zeros"
     assert config["networks"]["resnet-identity-0"]["attention"] == "identity"
     assert config["networks"]["resnet-identity-0"]["steps"] == 4
-    assert remade(result).fingerprint == result.attrs["data_fingerprint"] == load(f"npz:{file}", size=8).fingerprint
+    fingerprint = result.attrs["data_fingerprint"]
+    assert training_set_of(result).fingerprint == fingerprint == load(f"npz:{file}", size=8).fingerprint
     assert result.network.values.tolist() == [f"{variant}/seed0/{steps}" for variant in ("resnet", "resnet-identity")
                                               for steps in (3, 4)]
     assert result.snapshot_step.values.tolist() == [1, 2, 4]
@@ -131,7 +133,7 @@ def test_a_stop_leaves_what_can_be_taken_up(file, tmp_path, capsys, monkeypatch)
     one, other = tmp_path / "one", tmp_path / "other"
     assert run.main([*arguments(file), "--out", str(other)]) == 0
     monkeypatch.setattr(compare.study.sampling, "KEEP_EVERY", 0.0)
-    denoise, calls = compare.study.sampling.Replayed.denoise, []
+    denoise, calls = compare.study.sampling.CachedDenoiser.denoise, []
 
     def stopped(self, *args, **options):
         calls.append(args)
@@ -140,11 +142,11 @@ def test_a_stop_leaves_what_can_be_taken_up(file, tmp_path, capsys, monkeypatch)
             time.sleep(5)
         return denoise(self, *args, **options)
 
-    monkeypatch.setattr(compare.study.sampling.Replayed, "denoise", stopped)
+    monkeypatch.setattr(compare.study.sampling.CachedDenoiser, "denoise", stopped)
     capsys.readouterr()
     assert run.main([*arguments(file), "--out", str(one)]) == 128 + signal.SIGTERM
     assert capsys.readouterr().err.count("\n") == 1 and not (one / "result.nc").exists()
-    assert [*(one / "parts").glob("*steps.npz")]
+    assert [*(one / "parts").glob("*steps-*.npz")]
     assert run.main([*arguments(file), "--out", str(one)]) == 0
     same_numbers(results.load(one / "result.nc"), results.load(other / "result.nc"))
 
@@ -159,7 +161,8 @@ def test_calibrate_finds_what_run_finds(finished, tmp_path, capsys):
     alone, result = results.read(out / "calibration.nc"), results.load(finished / "result.nc")
     for name in ("fitted_patch_size", "fitted_patch_size_by_draw", "patch_size_loss"):
         assert_array_equal(alone[name], result[name])
-    assert {path.name for path in out.iterdir()} == {"config.json", "parts", "calibration.nc", "table.txt", "figures"}
+    assert {path.name for path in out.iterdir()} - {".lock"} == {"config.json", "parts", "calibration.nc", "table.txt",
+                                                               "figures"}
     assert [path.name for path in (out / "figures").iterdir()] == ["scales.png"]
     assert json.loads(alone.attrs["seeds_json"])["calibration_samples"] == [1_000_000, 1_000_001]
 

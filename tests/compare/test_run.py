@@ -11,12 +11,12 @@ import pytest
 import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 
+import compare.study.pipeline
 import compare.study.sampling
-import compare.study.toy_plan
 from compare.measure.agreement import agreement
 from compare.result import schema as results
 from compare.run import main
-from compare.study.noise import initial_noise
+from compare.study.sampling import initial_noise
 from empirical import consistency
 from empirical.datasets import load
 
@@ -74,13 +74,12 @@ def test_metrics_and_verdicts_follow_from_the_stored_images(finished):
 def test_same_noise_for_all_and_fits_on_other_samples(finished):
     dataset = results.load(finished / "result.nc")
     assert_array_equal(dataset.noise, initial_noise(5, range(3), (3, 4, 2)))
-    assert not set(dataset.calibration_sample.values) & set(dataset.sample.values)
     machines = dataset.machine.values.tolist()
     assert {"ideal", "wiener", "local k=5", "els k=3", "els k=5", "uniform k=3 lambda=0.1", "els fitted to cnn",
             "uniform fitted to cnn-learned"} <= set(machines)
     assert_array_equal(dataset.patch_size.sel(machine="els k=3"), 3)
     assert_array_equal(dataset.patch_size.sel(machine="ideal"), 0)
-    fitted = dataset.fitted_strength.sel(fitted_variant="cnn").quantile(0.5, "calibration_sample", method="lower")
+    fitted = dataset.fitted_strength_by_draw.sel(attention_variant="cnn").quantile(0.5, "draw", method="lower")
     assert_array_equal(dataset.strength.sel(machine="uniform fitted to cnn"), fitted)
 
 
@@ -96,7 +95,7 @@ def test_says_where_it_came_from(finished):
 
 def test_again_says_that_it_is_done(folder, capsys, monkeypatch):
     before = (folder / "result.nc").read_bytes()
-    monkeypatch.setattr(compare.study.toy_plan, "toy_study", lambda *_, **__: pytest.fail("ran again"))
+    monkeypatch.setattr(compare.study.pipeline, "carry_out", lambda *_, **__: pytest.fail("ran again"))
     assert main([*ARGUMENTS, "--out", str(folder)]) == 0
     out, err = capsys.readouterr()
     assert "is done" in err and out.startswith("Toy set: 3 samples, seed 5")
@@ -105,7 +104,7 @@ def test_again_says_that_it_is_done(folder, capsys, monkeypatch):
 
 def test_takes_up_what_is_missing_only(folder, finished, monkeypatch):
     (folder / "result.nc").unlink()
-    (folder / "parts" / "predicted-els-k=3.npz").unlink()
+    next((folder / "parts").glob("predicted-els-k=3-*.npz")).unlink()
     sampler, calls = compare.study.sampling.ddim, []
     monkeypatch.setattr(compare.study.sampling, "ddim", lambda *a, **k: calls.append(a) or sampler(*a, **k))
     assert main([*ARGUMENTS, "--out", str(folder)]) == 0

@@ -9,6 +9,7 @@ import xarray as xr
 
 from compare.attribution import trace
 from compare.attribution.influence import influence
+from theory.errors import UserError
 
 CONTRIBUTORS = 12
 """Training images that are listed by share."""
@@ -43,14 +44,14 @@ class Subject:
 
     def __post_init__(self):
         if "sample" in self.found.dims:
-            raise ValueError(f"found: got {self.found.sizes['sample']} samples, want one: found.isel(sample=0)")
+            raise UserError(f"found: got {self.found.sizes['sample']} samples, want one: found.isel(sample=0)")
         shape = tuple(self.found.sizes[name] for name in ("channel", "y", "x"))
         if self.images.shape[1:] != shape:
-            raise ValueError(f"images: got shape {self.images.shape}, want (N, {', '.join(map(str, shape))})")
+            raise UserError(f"images: got shape {self.images.shape}, want (N, {', '.join(map(str, shape))})")
         if (self.network is None) != (self.generated is None):
-            raise ValueError("generated: got it or network alone, want both or neither")
+            raise UserError("generated: got it or network alone, want both or neither")
         if self.generated is not None and self.generated.shape != shape:
-            raise ValueError(f"generated: got shape {self.generated.shape}, want ({', '.join(map(str, shape))})")
+            raise UserError(f"generated: got shape {self.generated.shape}, want ({', '.join(map(str, shape))})")
 
     def class_of(self, image: int) -> str | None:
         """The name of a training image's class, or None."""

@@ -20,7 +20,7 @@ from compare.attribution.copies import (
     smallest_null,
     sources,
 )
-from compare.study.noise import initial_noise
+from compare.study.sampling import initial_noise
 from theory import CosineSchedule, IdealScore, LocalScore, ddim
 
 SIGMA, LEVEL, NULL = 0.1, 0.005, 200

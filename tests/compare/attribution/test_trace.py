@@ -6,7 +6,7 @@ import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 
 from compare.attribution.trace import distinct_images, inspect_machine, inspect_path, mosaic, shares
-from compare.study.calibration import trajectory
+from compare.study.sampling import trajectory
 from tests.compare.fakes import Blur
 from theory import AttentionScore, CosineSchedule, EquivariantLocalScore, IdealScore, WienerScore, ddim
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from compare.measure.measure import Measure
 from compare.paper.source import Source
 from compare.result import schema as results
 from compare.result.identity import MachineIdentity, NetworkIdentity
@@ -41,7 +42,7 @@ def result(variants, seed, conditional=False):
     config = {"dataset": "fashion-mnist", "boundary": "zeros", "conditional": conditional}
     attrs = dict(created_at="now", command="python -m compare.run", config_json=json.dumps(config), seeds_json="{}",
                  versions_json="{}", data_fingerprint="f", device="cpu", wall_seconds=1.0)
-    return results.build(draw(), predictions, generations, lambda images: {}, {}, attrs)
+    return results.build(draw(), predictions, generations, Measure({}, lambda images: {}), attrs)
 
 
 @pytest.fixture(scope="session")

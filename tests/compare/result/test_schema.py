@@ -8,6 +8,7 @@ import xarray as xr
 from numpy.testing import assert_allclose
 
 from compare.measure.agreement import agreement
+from compare.measure.measure import Measure
 from compare.result import schema as results
 from compare.result.identity import MachineIdentity, NetworkIdentity
 from compare.result.provenance import provenance
@@ -31,7 +32,7 @@ def dataset(rng):
         [results.Generation(NetworkIdentity("cnn", 0, 20), images()),
          results.Generation(NetworkIdentity("cnn", 0, 150), images()),
          results.Generation(NetworkIdentity("cnn-learned", 2, 150), images())],
-        judge, {"consistent": "brighter than middle gray", "mean": "mean"}, provenance(**ATTRS))
+        Measure({"consistent": "brighter than middle gray", "mean": "mean"}, judge), provenance(**ATTRS))
 
 
 def test_round_trip(dataset, tmp_path):

@@ -8,11 +8,11 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from compare import approach as command
-from compare.measure.denoising_loss import noised
+from compare.measure.denoising_loss import noisy_training_images
 from compare.result import capacity as own
 from compare.result import schema as results
 from compare.result import summary
-from compare.study.capacity_config import ApproachConfig
+from compare.study.config import CapacityConfig
 from empirical import checkpoint
 from empirical.adapters import NetworkDenoiser
 from empirical.training.loop import train
@@ -53,9 +53,9 @@ def test_every_network_is_named_by_its_capacity_and_training(dataset):
     results.validate(dataset)
     assert summary.variants_of(dataset) == ["cnn, width 8, 2 of 4 steps", "cnn, width 8, 4 steps",
                                             "cnn-learned, width 12, depth 1, muon, 3 steps"]
-    assert dataset.trained_steps.values.tolist() == [2, 4, 4, 3]
+    assert dataset.training_step.values.tolist() == [2, 4, 4, 3]
     assert dataset.planned_steps.values.tolist() == [4, 4, 4, 3]
-    assert own.denoisers(dataset, "cnn, width 8, 4 steps") == [f"cnn, width 8, 4 steps/seed{seed}" for seed in (0, 1)]
+    assert dataset.subject.values.tolist()[1:3] == [f"cnn, width 8, 4 steps-{seed}" for seed in (0, 1)]
 
 
 def test_losses_and_samples_are_those_of_networks_and_machines(dataset, stems):
@@ -64,10 +64,12 @@ def test_losses_and_samples_are_those_of_networks_and_machines(dataset, stems):
     denoiser, local = NetworkDenoiser(network, schedule), EquivariantLocalScore(images, 5)
     assert own.window_machine(dataset) == "els k=5"
     for i in (3, 12):
-        x0, x, sigma = noised(images, 5, 0, schedule, (i + 1) / 20)
-        for name, output in {"cnn-learned, width 12, depth 1, muon, 3 steps/seed0": denoiser.denoise(x, sigma),
-                             "els k=3": local.denoise(x, sigma, patch_size=3)}.items():
-            kept = dataset.denoising_loss.sel(denoiser=name).isel(step=i)
+        x0, x, sigma = noisy_training_images(images, 5, 0, schedule, (i + 1) / 20)
+        of_network = dataset.network_loss.sel(subject="cnn-learned, width 12, depth 1, muon, 3 steps-0")
+        of_machine = dataset.machine_loss.sel(machine="els k=3")
+        for losses, output in ((of_network, denoiser.denoise(x, sigma)),
+                               (of_machine, local.denoise(x, sigma, patch_size=3))):
+            kept = losses.isel(step=i)
             assert_allclose(kept, ((output - x0) ** 2).mean(axis=(1, 2, 3)) / sigma**2, rtol=1e-5)
     drawn = dataset.generated.sel(network="cnn-learned, width 12, depth 1, muon, 3 steps/seed0/150")
     assert_allclose(drawn, ddim(denoiser, dataset.noise.values, schedule, steps=150), atol=1e-5)
@@ -79,11 +81,11 @@ def test_closed_forms_are_asked_as_derived(dataset, stems):
     _, record = checkpoint.load(stems[0])
     images, schedule = TrainConfig.from_json(record["config"]).load().images, CosineSchedule()
     assert own.closed_forms(dataset) == ["pair as derived", "uniform as derived"]
-    x0, x, sigma = noised(images, 5, 0, schedule, 0.5)
+    x0, x, sigma = noisy_training_images(images, 5, 0, schedule, 0.5)
     for name, machine, strength in (("pair as derived", PairScore(images, 5), 1.0),
                                     ("uniform as derived", AttentionScore(images, 5), 0.04)):
         output = machine.denoise(x, sigma, patch_size=5, strength=strength)
-        kept = dataset.denoising_loss.sel(denoiser=name).isel(step=9)
+        kept = dataset.machine_loss.sel(machine=name).isel(step=9)
         assert_allclose(kept, ((output - x0) ** 2).mean(axis=(1, 2, 3)) / sigma**2, rtol=1e-5)
         drawn = ddim(machine, dataset.noise.values, schedule, steps=20, patch_sizes=[5] * 20, strengths=[strength] * 20)
         assert_allclose(dataset.predicted.sel(machine=name), drawn, atol=1e-5)
@@ -101,8 +103,8 @@ def test_closed_forms_can_be_left_out(stems, tmp_path):
 
 def test_loss_is_over_all_seeds_and_paired_with_the_bound(dataset):
     name = "cnn, width 8, 4 steps"
-    each = [dataset.denoising_loss.sel(denoiser=f"{name}/seed{seed}").mean() for seed in (0, 1)]
-    bound = dataset.denoising_loss.sel(denoiser="els k=5").mean()
+    each = [dataset.network_loss.sel(subject=f"{name}-{seed}").mean() for seed in (0, 1)]
+    bound = dataset.machine_loss.sel(machine="els k=5").mean()
     assert_allclose(own.loss(dataset, name).estimate, np.mean(each), rtol=1e-6)
     above = own.loss(dataset, name, "els k=5")
     assert_allclose(above.estimate, np.mean(each) - bound, rtol=1e-5)
@@ -153,6 +155,6 @@ def test_two_of_one_training_are_refused(stems, tmp_path, capsys):
 
 def test_a_config_knows_what_it_cannot_be():
     with pytest.raises(ValueError, match="^network_steps: got 0, want at least 1"):
-        ApproachConfig(("a",), network_steps=0)
-    with pytest.raises(ValueError, match="^closed_forms: got pair, pair, want some of pair, uniform, each once"):
-        ApproachConfig(("a",), closed_forms=("pair", "pair"))
+        CapacityConfig(network_steps=(0,))
+    with pytest.raises(ValueError, match="^closed_forms: got pair pair, want each once"):
+        CapacityConfig(closed_forms=("pair", "pair"))

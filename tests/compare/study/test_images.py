@@ -10,12 +10,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from compare.measure.agreement import agreement
 from compare.measure.nearest import nearest
 from compare.result import schema as results
-from compare.study import images as image_study
 from compare.study import sampling
+from compare.study.config import ImageConfig
 from compare.study.folder import RunFolder
-from compare.study.image_config import ImageConfig
-from compare.study.image_networks import ImageNetwork, TrainingSet, Validation
-from compare.study.noise import calibration_samples, initial_noise, sample_labels
+from compare.study.images import image_study
+from compare.study.networks import NetworkEntry, TrainingSet, Validation
+from compare.study.pipeline import carry_out, fits_alone
+from compare.study.sampling import calibration_samples, initial_noise, sample_labels
 from tests.compare.fakes import Scheduled
 from theory import AttentionScore, CosineSchedule, EquivariantLocalScore, IdealScore, ddim
 
@@ -39,15 +40,23 @@ def networks(data):
     """Machines with k(t) and lambda(t) of their own, in the networks' place."""
     els = EquivariantLocalScore(data.images, 3, data.boundary, data.labels)
     attend = AttentionScore(data.images, 3, data.boundary, "identity", labels=data.labels)
-    return [ImageNetwork("resnet", 0, Scheduled(els, SCHEDULE, SIZES), None, 5),
-            ImageNetwork("resnet", 1, Scheduled(els, SCHEDULE, [3] * 4), None, 5),
-            ImageNetwork("resnet-identity", 0, Scheduled(attend, SCHEDULE, SIZES, STRENGTHS), "identity", 5)]
+    return [NetworkEntry("resnet", 0, Scheduled(els, SCHEDULE, SIZES), None, 5),
+            NetworkEntry("resnet", 1, Scheduled(els, SCHEDULE, [3] * 4), None, 5),
+            NetworkEntry("resnet-identity", 0, Scheduled(attend, SCHEDULE, SIZES, STRENGTHS), "identity", 5)]
 
 
 def study(path, data=None, config=CONFIG, **options):
     data = training() if data is None else data
-    return image_study.image_study(networks(data), data, config, RunFolder(path, config.to_json()), command="none",
-                                   record=RECORD | {"boundary": data.boundary}, **options)
+    made = image_study(networks(data), data, config, RECORD | {"boundary": data.boundary}, **options)
+    folder = RunFolder(path, config.to_json())
+    try:
+        return carry_out(made, folder, "none")
+    finally:
+        folder.close()
+
+
+def alone(which, data, config, path):
+    return fits_alone(image_study(which, data, config, RECORD), RunFolder(path, {}), "")
 
 
 @pytest.fixture(scope="module")
@@ -73,13 +82,10 @@ def test_fits_are_what_the_networks_do(finished):
 
 def test_windows_tried_outwards_are_those_of_all(tmp_path, monkeypatch):
     """Five candidates, of which some are never tried: the same k(t), by every rule, as from all of them."""
-    data, config = training(), replace(CONFIG, patch_sizes=(1, 3, 5, 7, 9), rules=())
-    scales = lambda name: image_study.scales_study(networks(data)[:1], data, config, RunFolder(tmp_path / name, {}),
-                                                   command="", record=RECORD)
-    some = scales("some")
-    monkeypatch.setattr("compare.study.calibration.outwards", lambda count, start, loss, _: np.stack(
-        [loss(j) for j in range(count)]))
-    of_all = scales("all")
+    data, which = training(), networks(training())[:1]
+    monkeypatch.setattr("compare.study.windows.candidate_sizes", lambda *_: [1, 3, 5, 7, 9])
+    some = alone(which, data, replace(CONFIG, patch_sizes=None, rules=()), tmp_path / "some")
+    of_all = alone(which, data, replace(CONFIG, patch_sizes=(1, 3, 5, 7, 9), rules=()), tmp_path / "all")
     assert_array_equal(some.fitted_patch_size, of_all.fitted_patch_size)
     assert_array_equal(some.fitted_patch_size_by_draw.sel(rule=["cosine", "mse"]),
                        of_all.fitted_patch_size_by_draw.sel(rule=["cosine", "mse"]))
@@ -92,9 +98,9 @@ def test_attention_is_found_where_the_window_is_known(tmp_path):
     """With k(t) of the attention network itself as the only candidate, lambda(t) is found at every step."""
     data = training()
     network = networks(data)[2]
-    fixed = network._replace(denoiser=Scheduled(network.denoiser.machine, SCHEDULE, [3] * 4, STRENGTHS))
+    fixed = replace(network, denoiser=Scheduled(network.denoiser.machine, SCHEDULE, [3] * 4, STRENGTHS))
     config = replace(CONFIG, patch_sizes=(3,), rules=())
-    result = image_study.image_study([fixed], data, config, RunFolder(tmp_path / "run", {}), command="", record=RECORD)
+    result = carry_out(image_study([fixed], data, config, RECORD), RunFolder(tmp_path / "run", {}), "")
     assert_array_equal(result.fitted_strength.sel(attention_variant="resnet-identity"), STRENGTHS)
     assert_array_equal(result.strength.sel(machine="identity fitted to resnet-identity"), STRENGTHS)
     drawn = result.pearson_r.sel(machine="identity fitted to resnet-identity", network="resnet-identity/seed0/4")
@@ -200,11 +206,10 @@ def test_unconditional_results_have_no_label(tmp_path):
 
 def test_the_windows_tried_reach_to_the_receptive_field_or_the_image(tmp_path):
     data = replace(training(), validation=None)
-    wide = [network._replace(receptive_field=None) for network in networks(data)[:1]]
+    wide = [replace(network, receptive_field=None) for network in networks(data)[:1]]
     for which, want in ((networks(data)[:1], [3, 5]), (wide, [3, 5])):
-        folder = RunFolder(tmp_path / str(which[0].receptive_field), {})
-        found = image_study.scales_study(which, data, replace(CONFIG, patch_sizes=None, rules=()), folder, command="",
-                                         record=RECORD)
+        found = alone(which, data, replace(CONFIG, patch_sizes=None, rules=()),
+                      tmp_path / str(which[0].receptive_field))
         assert found.candidate_patch_size.values.tolist() == want
         assert_array_equal(found.fitted_patch_size.sel(rule="cosine", fitted_variant="resnet"), SIZES)
         assert found.step.values.tolist() == [0, 1, 2, 3] and found.t.values.tolist() == [0.25, 0.5, 0.75, 1.0]

@@ -3,7 +3,7 @@ import pytest
 import scipy.stats
 from numpy.testing import assert_array_equal
 
-from compare.study.noise import calibration_samples, evaluation_samples, initial_noise, sample_labels
+from compare.study.sampling import calibration_samples, evaluation_samples, initial_noise, sample_labels
 
 SHAPE = (3, 4, 2)
 

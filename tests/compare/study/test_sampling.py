@@ -4,8 +4,7 @@ from numpy.testing import assert_array_equal
 
 from compare.study import sampling
 from compare.study.folder import RunFolder
-from compare.study.noise import initial_noise
-from compare.study.sampling import drawn, drawn_together
+from compare.study.sampling import initial_noise, sample
 from tests.compare.fakes import Blur
 from theory.samplers import ddim
 from theory.schedules import CosineSchedule
@@ -40,24 +39,24 @@ def folder(tmp_path, monkeypatch):
 
 
 def test_groups_do_not_show(folder):
-    assert_array_equal(drawn(folder, "a b", Blur(), NOISE, **OPTIONS), ddim(Blur(), NOISE, **OPTIONS))
-    assert {path.name for path in (folder.path / "parts").iterdir()} == {"a-b-0-2.npz", "a-b-3-4.npz"}
+    assert_array_equal(sample(folder, "a b", Blur(), NOISE, **OPTIONS, grouped=True), ddim(Blur(), NOISE, **OPTIONS))
+    assert {path.name.rpartition("-")[0] for path in (folder.path / "parts").iterdir()} == {"a-b-0-2", "a-b-3-4"}
 
 
 def test_together_is_one_part_that_is_read_back(folder):
     strengths = [0.0, 0.1, 0.2, 0.3]
     once = Counted()
-    got = drawn_together(folder, "a b", once, NOISE, **OPTIONS, strengths=strengths)
+    got = sample(folder, "a b", once, NOISE, **OPTIONS, strengths=strengths)
     assert_array_equal(got, ddim(Counted(), NOISE, **OPTIONS, strengths=strengths))
-    assert [path.name for path in (folder.path / "parts").iterdir()] == ["a-b.npz"]
-    assert_array_equal(drawn_together(folder, "a b", once, NOISE, **OPTIONS, strengths=strengths), got)
+    assert [path.name.rpartition("-")[0] for path in (folder.path / "parts").iterdir()] == ["a-b"]
+    assert_array_equal(sample(folder, "a b", once, NOISE, **OPTIONS, strengths=strengths), got)
     assert once.calls == STEPS
 
 
 def test_labels_go_with_their_samples(folder):
     labels = np.arange(5)
     whole = ddim(Counted(), NOISE, SCHEDULE, STEPS, labels=labels)
-    got = drawn(folder, "a", Counted(), NOISE, SCHEDULE, STEPS, labels=labels)
+    got = sample(folder, "a", Counted(), NOISE, SCHEDULE, STEPS, labels=labels, grouped=True)
     assert_array_equal(got, whole)
 
 
@@ -65,9 +64,9 @@ def test_labels_go_with_their_samples(folder):
 def test_a_kill_loses_at_most_one_step(folder, kill_at):
     """Two groups of 4 steps: killed at any of the 8 calls, the rest takes 9 - kill_at calls, and the same bits."""
     with pytest.raises(KeyboardInterrupt):
-        drawn(folder, "a", Counted(kill_at), NOISE, **OPTIONS)
+        sample(folder, "a", Counted(kill_at), NOISE, **OPTIONS, grouped=True)
     rest = Counted()
-    got = drawn(folder, "a", rest, NOISE, **OPTIONS)
+    got = sample(folder, "a", rest, NOISE, **OPTIONS, grouped=True)
     assert rest.calls == 9 - kill_at
     assert_array_equal(got, ddim(Blur(), NOISE, **OPTIONS))
     assert not [*(folder.path / "parts").glob("*steps*")]
@@ -77,6 +76,6 @@ def test_time_counts_every_sitting(folder, monkeypatch):
     clock = iter(np.arange(0.0, 1000.0))
     monkeypatch.setattr(sampling.time, "monotonic", lambda: next(clock))
     with pytest.raises(KeyboardInterrupt):
-        drawn(folder, "a", Counted(3), NOISE, **OPTIONS)
-    drawn(folder, "a", Counted(), NOISE, **OPTIONS)
+        sample(folder, "a", Counted(3), NOISE, **OPTIONS, grouped=True)
+    sample(folder, "a", Counted(), NOISE, **OPTIONS, grouped=True)
     assert folder.seconds == 2 * STEPS

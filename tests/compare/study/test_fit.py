@@ -2,16 +2,29 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from compare.study import calibration
-from compare.study.calibration import calibrate_patch_size, calibrate_strength, trajectory
-from compare.study.noise import calibration_samples, initial_noise
+from compare.measure.pointwise import squared_error
+from compare.study import fit as calibration
+from compare.study.fit import at_patch_sizes, at_strengths, median_choice
+from compare.study.sampling import calibration_samples, initial_noise, trajectory
 from tests.compare.fakes import Blur, Scheduled
-from theory import LocalScore
+from theory import LocalScore, UserError
 from theory.schedules import CosineSchedule
 
 SCHEDULE = CosineSchedule()
 STEPS = 6
 PHI = initial_noise(0, calibration_samples(5), (2, 9, 8))
+
+
+def calibrate_patch_size(machine, path, candidates, labels=None):
+    losses = [calibration.cosine_distance(path, i, at_patch_sizes(machine, *path.query(i), candidates, labels))
+              for i in range(len(path.t))]
+    return median_choice(candidates, np.stack(losses, axis=-1))
+
+
+def calibrate_strength(machine, path, candidates, patch_sizes):
+    losses = [calibration.cosine_distance(path, i, at_strengths(machine, *path.query(i), candidates, k))
+              for i, k in enumerate(patch_sizes)]
+    return median_choice(candidates, np.stack(losses, axis=-1))
 
 
 def test_finds_a_constant_patch_size():
@@ -92,7 +105,7 @@ def test_cosine_distance_resolves_what_one_minus_cosine_cannot():
 
 def test_squared_error_is_the_mean_over_pixels():
     x0, truth = PHI[None] + np.array([0.5, -2.0])[:, None, None, None, None], PHI
-    assert_allclose(calibration.squared_error(truth, x0), [[0.25] * 5, [4.0] * 5], rtol=1e-5)
+    assert_allclose(squared_error(truth, x0), [[0.25] * 5, [4.0] * 5], rtol=1e-5)
 
 
 def test_choices_by_mean_and_by_bound():
@@ -110,17 +123,17 @@ def test_outwards_finds_what_all_would(rng, start):
     """Three draws with one minimum each, at 1, 2 and 4 of 0..6: tried from `start` to one beyond the outermost ones."""
     minima, tried = np.array([1.0, 2.0, 4.0]), []
     loss = lambda j: tried.append(j) or (j - minima) ** 2
-    found = calibration.outwards(7, start, loss, lambda losses: losses.argmin(axis=0))
+    found = calibration.expanding_search(7, start, loss, lambda losses: losses.argmin(axis=0))
     assert_array_equal(found.argmin(axis=0), minima)
     assert len(tried) == len(set(tried)) and set(tried) == set(range(min(start, 0), max(start, 5) + 1))
     assert all(np.isinf(found[j]).all() for j in range(7) if j not in tried)
 
 
 def test_outwards_stops_at_the_ends_and_follows_the_preference():
-    falling = calibration.outwards(4, 0, lambda j: np.array([-float(j)]), lambda losses: losses.argmin(axis=0))
+    falling = calibration.expanding_search(4, 0, lambda j: np.array([-float(j)]), lambda losses: losses.argmin(axis=0))
     assert_array_equal(falling[:, 0], [0, -1, -2, -3])
-    assert calibration.outwards(1, 0, lambda j: np.array([1.0]), lambda losses: [0]).tolist() == [[1.0]]
-    by_mean = calibration.outwards(9, 4, lambda j: np.array([(j - 4.0) ** 2, (j - 8.0) ** 2 / 9]),
+    assert calibration.expanding_search(1, 0, lambda j: np.array([1.0]), lambda losses: [0]).tolist() == [[1.0]]
+    by_mean = calibration.expanding_search(9, 4, lambda j: np.array([(j - 4.0) ** 2, (j - 8.0) ** 2 / 9]),
                                    lambda losses: losses.mean(axis=1).argmin())
     assert np.flatnonzero(np.isfinite(by_mean[:, 0])).tolist() == [3, 4, 5]
 
@@ -155,9 +168,6 @@ def test_ties_go_to_the_first_candidate():
     assert_array_equal(calibrate_strength(Indifferent(), path, [0.0, 0.1], [3] * STEPS).chosen, [0.0] * STEPS)
 
 
-def test_bad_input():
-    path = trajectory(Blur(), PHI, SCHEDULE, STEPS)
-    with pytest.raises(ValueError, match="candidates: got none"):
-        calibrate_patch_size(Blur(), path, [])
-    with pytest.raises(ValueError, match="patch_sizes: got 2 values, want one for each of the 6 steps"):
-        calibrate_strength(Blur(), path, [0.0], [3, 3])
+def test_no_candidates_are_refused():
+    with pytest.raises(UserError, match="candidates: got none"):
+        median_choice([], np.zeros((0, 3, STEPS)))

@@ -1,0 +1,96 @@
+"""Where an image study's networks come from: checkpoints that are there, or recipes trained in the run's folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from compare.result.identity import variant_name
+from compare.study.config import ImageConfig
+from compare.study.folder import RunFolder
+from compare.study.networks import (
+    NetworkEntry,
+    TrainingSet,
+    check_recipes,
+    image_training_set,
+    load_images,
+    recipes_of,
+    snapshots,
+)
+from empirical import checkpoint
+from empirical.training.image_config import ImageTrainConfig
+from empirical.training.loop import train
+from theory.errors import UserError
+
+STATES = 50
+"""Of a training run that are kept on the way, one after another: a kill loses a 50th of it."""
+
+SNAPSHOTS = (64, 32, 16, 8, 4, 2)
+"""The shares of a training run, as 1 / these, whose networks are kept where its course is to be followed."""
+
+
+@dataclass(frozen=True, eq=False)
+class ImageInputs:
+    """recipes: of the networks; training: their images; stems: their checkpoints, or None where they are trained."""
+
+    recipes: Sequence[ImageTrainConfig]
+    training: TrainingSet
+    stems: Sequence[Path] | None = None
+    data_dir: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """Data set and architectures, for a folder's name."""
+        networks = "-".join(dict.fromkeys(recipe.network for recipe in self.recipes))
+        return f"{self.recipes[0].dataset.partition(':')[0]}-{networks}"
+
+    @property
+    def names(self) -> list[str]:
+        return [f"{variant_name(recipe.network, recipe.attention)}-{recipe.seed}" for recipe in self.recipes]
+
+    def record(self, config: ImageConfig) -> dict:
+        """Return the resolved configuration: everything that decides the numbers, so that it can be loaded again."""
+        recipe = self.recipes[0]
+        made = [recipe.to_json() for recipe in self.recipes] if self.stems is None else map(checkpoint.digest,
+                                                                                           self.stems)
+        return {**config.to_json(), "dataset": recipe.dataset, "subset": recipe.subset, "data_seed": recipe.data_seed,
+                "split": recipe.split, "size": recipe.size, "boundary": recipe.padding,
+                "conditional": recipe.conditional, "data_fingerprint": self.training.fingerprint,
+                "published": recipe.dataset, "networks": dict(zip(self.names, made))}
+
+    def load(self, folder: RunFolder, device: str, follow: bool,
+             command: str) -> tuple[list[NetworkEntry], dict[int, NetworkEntry]]:
+        """Return the networks, trained first where they are not, and with `follow` the first one by training step."""
+        stems = self.stems or self._trained(folder, device, follow, command)
+        networks = load_images(stems, self.training, device)
+        if not follow:
+            return networks, {}
+        steps, kept = zip(*snapshots(stems[0])) if snapshots(stems[0]) else ((), ())
+        return networks, dict(zip(steps, load_images(kept, self.training, device))) | {self.recipes[0].steps:
+                                                                                      networks[0]}
+
+    def _trained(self, folder: RunFolder, device: str, follow: bool, command: str) -> list[Path]:
+        """The networks in the run's folder, each trained or taken from there."""
+        home = folder.path / "networks"
+        home.mkdir(exist_ok=True)
+        return [train(recipe, home / name, data_dir=self.data_dir, device=device, command=command,
+                      checkpoint_every=max(1, recipe.steps // STATES),
+                      snapshots=sorted({recipe.steps // share for share in SNAPSHOTS} - {0}) if follow else ())
+                for name, recipe in zip(self.names, self.recipes)]
+
+
+def given_networks(paths: Sequence[Path], config: ImageConfig, data_dir: Path | None,
+                   dataset: str | None = None) -> ImageInputs:
+    """Return the networks of checkpoints. UserError: they do not go together, or with the data set."""
+    stems = [checkpoint.find(path) for path in paths]
+    recipes = recipes_of(stems)
+    if dataset is not None and recipes[0].dataset != dataset:
+        raise UserError(f"--dataset: got {dataset}, but {stems[0].name} was trained on {recipes[0].dataset}")
+    return ImageInputs(recipes, image_training_set(recipes[0], config.validation_images, data_dir), stems, data_dir)
+
+
+def trained_networks(recipes: Sequence[ImageTrainConfig], config: ImageConfig, data_dir: Path | None) -> ImageInputs:
+    """Return networks to be trained. UserError: recipes that do not go together."""
+    check_recipes(recipes)
+    return ImageInputs(recipes, image_training_set(recipes[0], config.validation_images, data_dir), None, data_dir)

@@ -1,0 +1,148 @@
+"""One pipeline carries every study out: networks -> noise -> generated -> fits -> predicted -> measures -> dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import xarray as xr
+
+from compare.measure.measure import Measure
+from compare.result.identity import MachineIdentity, NetworkIdentity
+from compare.result.provenance import provenance
+from compare.result.schema import Generation, Prediction, build, described, round_mantissa
+from compare.study.config import StudyConfig
+from compare.study.folder import RunFolder
+from compare.study.machines import Machines, StudyMachine
+from compare.study.networks import NetworkEntry, TrainingSet
+from compare.study.sampling import calibration_samples, evaluation_samples, initial_noise, sample, sample_labels
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What calibration chose: the settings of each fitted machine, and the variables that say how."""
+
+    settings: Mapping[MachineIdentity, tuple[np.ndarray | None, np.ndarray | None]] = field(default_factory=dict)
+    variables: xr.Dataset = field(default_factory=xr.Dataset)
+    fits: object = None
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """What is asked; each study file makes one of these.
+
+    networks: trained on `training`, each drawn at every one of config.network_steps
+    machines: closed forms that are drawn from the same noise, in order
+    fit: the calibration of those whose setting is "fitted", or None
+    judged: what is said of each image alone
+    probes: what else is asked of networks and machines, each making variables of its own
+    record: the resolved configuration, for the result; chosen: further entries of its attributes
+    grouped: samples take minutes, so that they are drawn in groups that a kill does not lose
+    rounded: images are kept to half precision, and every number is that of the rounded images
+    """
+
+    config: StudyConfig
+    training: TrainingSet
+    networks: Sequence[NetworkEntry]
+    machines: Sequence[MachineIdentity]
+    judged: Measure
+    record: Mapping
+    fit: Callable[[Run], Fitted] | None = None
+    probes: Sequence[Callable[[Run], xr.Dataset]] = ()
+    attributes: Mapping[str, str | int | float] = field(default_factory=dict)
+    grouped: bool = False
+    rounded: bool = False
+    network_identity: Callable[[NetworkEntry, int], NetworkIdentity] = lambda network, steps: NetworkIdentity(
+        network.variant, network.training_seed, steps, network.training_step)
+
+
+class Run:
+    """A study as it is carried out in a folder: every stage is made once, when it is first asked for."""
+
+    def __init__(self, study: Study, folder: RunFolder):
+        self.study, self.folder, self.config, self.networks = study, folder, study.config, list(study.networks)
+        self.training, self.machines = study.training, Machines(study.training)
+        self.schedule = self.networks[0].denoiser.schedule
+        samples = evaluation_samples(self.config.samples)
+        self.noise = initial_noise(self.config.seed, samples, self.training.images.shape[1:])
+        classes = self.training.classes
+        self.labels = None if classes is None else sample_labels(self.config.seed, samples, classes)
+
+    @cached_property
+    def generated(self) -> list[Generation]:
+        """What every network draws, at each number of steps."""
+        wanted = [(network, steps) for network in self.networks for steps in self.config.network_steps]
+        return [Generation(self.study.network_identity(network, steps), self.draw(f"generated {network.name} {steps}",
+                                                                                  network.denoiser, steps))
+                for network, steps in self.folder.progress(wanted, "network samples")]
+
+    @cached_property
+    def fitted(self) -> Fitted:
+        """What calibration chose."""
+        return Fitted() if self.study.fit is None else self.study.fit(self)
+
+    @cached_property
+    def lineup(self) -> list[StudyMachine]:
+        """Every machine with its settings."""
+        by_name = {(network.variant, network.training_seed): network for network in self.networks}
+        return [StudyMachine(identity, self.machines(identity.kind, identity.attention,
+                                                     by_name.get((identity.map_of, identity.map_of_seed))),
+                             *self._settings(identity)) for identity in self.study.machines]
+
+    @cached_property
+    def predicted(self) -> list[Prediction]:
+        """What every machine draws."""
+        steps = self.config.steps
+        return [machine.prediction(self.draw(f"predicted {machine.name}", machine.machine, steps,
+                                             patch_sizes=machine.patch_sizes, strengths=machine.strengths), steps)
+                for machine in self.folder.progress(self.lineup, "machine samples")]
+
+    def draw(self, name: str, denoiser, steps: int, **settings) -> np.ndarray:
+        """Return the images that a denoiser draws from the run's noise."""
+        images = sample(self.folder, name, denoiser, self.noise, self.schedule, steps, labels=self.labels,
+                        grouped=self.study.grouped, **settings)
+        return round_mantissa(images) if self.study.rounded else images
+
+    def _settings(self, identity: MachineIdentity) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """k(t) and lambda(t): fitted, or the same at every step."""
+        if identity in self.fitted.settings:
+            return self.fitted.settings[identity]
+        always = lambda value: None if value is None else np.full(self.config.steps, value)
+        return always(identity.patch_size), always(identity.strength)
+
+
+def carry_out(study: Study, folder: RunFolder, command: str) -> xr.Dataset:
+    """Return the study's dataset. command: how the user asked for it, for the record.
+
+    Parts that are done are found in the folder, and others kept there. UserError: what networks and data do not allow.
+    """
+    run = Run(study, folder)
+    generated, fitted, predicted = run.generated, run.fitted, run.predicted
+    found = [fitted.variables, *(probe(run) for probe in study.probes)]
+    result = build(run.noise, predicted, generated, study.judged, _attributes(run, command))
+    if run.labels is not None:
+        result = result.assign_coords(label=described("sample", run.labels, "class that the sample was drawn with"))
+    return xr.merge([result, *found], combine_attrs="override", join="exact", compat="no_conflicts")
+
+
+def fits_alone(study: Study, folder: RunFolder, command: str) -> xr.Dataset:
+    """Return the study's fits alone, as a dataset over (fitted_variant, rule, step)."""
+    run = Run(study, folder)
+    step = np.arange(study.config.steps)
+    steps = {"step": described("step", step, "step of the sampler, 0 = least noise"),
+             "t": described("step", (step + 1) / study.config.steps, "time of the step, (step + 1) / steps")}
+    return run.fitted.variables.assign_coords(steps).assign_attrs(_attributes(run, command))
+
+
+def _attributes(run: Run, command: str) -> dict:
+    """Where the result came from."""
+    config, training = run.config, run.training
+    calibration = calibration_samples(config.calibration_samples)
+    seeds = {"seed": config.seed, "evaluation_samples": [0, config.samples - 1],
+             "calibration_samples": [calibration[0], calibration[-1]],
+             "training_seeds": sorted({network.training_seed for network in run.networks})}
+    attrs = provenance(command=command, config={**config.to_json(), **run.study.record}, seeds=seeds,
+                       device=config.device, data_fingerprint=training.fingerprint, wall_seconds=run.folder.seconds)
+    return attrs | {"training_images": len(training.images)} | run.study.attributes

@@ -1,0 +1,209 @@
+"""k(t) by four rules, and lambda(t) with k(t) given, fitted step by step and kept in the run's folder.
+
+    cosine      ELS against the network at its own trajectory's points, smallest angle of eps [KG2025]
+    mse         the same points, smallest squared difference of x0
+    validation  no network: smallest squared error of ELS in denoising images that are not in D
+    entropy     no network: the smallest window at which the entropy of the local machine's posterior over training
+                images, at the same noisy images, has fallen to a share of ln N
+LS has its own k(t), by cosine. Where the candidates are not given, the windows of ELS are tried from the choice of the
+step before outwards, until none of the seeds prefers the outermost one tried (of the validation images: until their
+mean does not): about half of them, and the same choice as from all unless a loss has two minima.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from compare.measure.pointwise import squared_error
+from compare.result.schema import described
+from compare.result.words import NETWORK_FREE
+from compare.study.config import StudyConfig
+from compare.study.fit import (
+    Fit,
+    at_patch_sizes,
+    at_strengths,
+    cosine_distance,
+    expanding_search,
+    first_below,
+    mean_choice,
+    median_choice,
+    posterior_entropy,
+)
+from compare.study.folder import RunFolder
+from compare.study.machines import Machines
+from compare.study.networks import NetworkEntry, first_of_each
+from compare.study.sampling import (
+    Trajectory,
+    calibration_samples,
+    evaluation_samples,
+    initial_noise,
+    sample_labels,
+    trajectory,
+)
+from theory.errors import UserError
+from theory.schedules import Schedule
+
+LOCAL = "local"
+"""The entry of LS's own k(t) beside the rules of ELS."""
+
+
+class WindowFits(NamedTuple):
+    """What was fitted to one variant: k(t) by each rule and of LOCAL; lambda(t) given k(t) by cosine, or None."""
+
+    patch_size: dict[str, Fit]
+    strength: Fit | None
+
+
+def fit_windows(networks: Sequence[NetworkEntry], machines: Machines, config: StudyConfig, folder: RunFolder,
+                rule_of: Callable[[NetworkEntry], str | None]) -> dict[str, WindowFits]:
+    """Fit to each variant, on its first network, from samples that are never evaluation samples.
+
+    rule_of: the attention rule whose lambda(t) is fitted to a network, or None for none.
+    UserError: a rule among config.rules that needs validation images where there are none.
+    """
+    samples = calibration_samples(config.calibration_samples)
+    if not set(samples).isdisjoint(evaluation_samples(config.samples)):
+        raise AssertionError("calibration and evaluation share samples")
+    sizes = candidate_sizes(networks, machines, config)
+    free = _network_free(machines, sizes, networks[0].denoiser.schedule, config, folder)
+    rules = getattr(config, "rules", ())
+    if not free and not set(rules).isdisjoint(NETWORK_FREE):
+        raise UserError(f"rules: got {', '.join(rules)}, but there are no validation images; want a data set "
+                        "with a test split, a smaller subset, or other rules")
+    return {network.variant: _fit(network, machines, sizes, free, config, folder, rule_of(network))
+            for network in folder.progress(first_of_each(networks), "calibration")}
+
+
+def candidate_sizes(networks: Sequence[NetworkEntry], machines: Machines, config: StudyConfig) -> list[int]:
+    """Return the window sizes to try, see `StudyConfig.patch_sizes`."""
+    if config.patch_sizes is not None:
+        return list(config.patch_sizes)
+    fields = [network.receptive_field for network in networks]
+    side = min(machines.training.images.shape[-2:])
+    largest = side if None in fields else min(side, max(fields))
+    return list(range(3, max(largest, 3) + 1, 2))
+
+
+def _search(config: StudyConfig):
+    """All candidates where they are given, else outwards."""
+    if config.patch_sizes is None:
+        return expanding_search
+    return lambda count, start, loss, preferred: np.stack([loss(j) for j in range(count)])
+
+
+def _network_free(machines: Machines, sizes: list[int], schedule: Schedule, config: StudyConfig,
+                  folder: RunFolder) -> dict[str, Fit]:
+    """The rules "validation" and "entropy", where there are validation images."""
+    found = machines.training.validation
+    if found is None:
+        return {}
+    images = found.images[: config.validation_images].astype(np.float64)
+    labels = None if found.labels is None else found.labels[: config.validation_images]
+    start = calibration_samples(config.calibration_samples).stop
+    noise = initial_noise(config.seed, range(start, start + len(images)), images.shape[1:])
+    els, local, search = machines("equivariant_local"), machines("local"), _search(config)
+
+    def losses(i: int, before: dict | None) -> dict[str, np.ndarray]:
+        sigma = float(schedule.sigma((i + 1) / config.steps))
+        x = images + sigma * noise
+        error = lambda j: squared_error(images, at_patch_sizes(els, x, sigma, sizes[j : j + 1], labels))[0]
+        best = lambda loss: loss.mean(axis=1).argmin()
+        entropy = posterior_entropy(local, x, sigma, sizes, machines.training.count(labels), labels)
+        return {"validation": search(len(sizes), best(before["validation"]) if before else 0, error, best),
+                "entropy": entropy}
+
+    parts = folder.cached_steps("validation images", config.steps, losses)
+    return {"validation": mean_choice(sizes, parts["validation"]),
+            "entropy": first_below(sizes, parts["entropy"], config.entropy_share)}
+
+
+def _fit(network: NetworkEntry, machines: Machines, sizes: list[int], free: Mapping[str, Fit], config: StudyConfig,
+         folder: RunFolder, attention: str | None) -> WindowFits:
+    path, labels = calibration_path(network, machines, config, folder)
+    els, local, search = machines("equivariant_local"), machines("local"), _search(config)
+
+    def losses(i: int, before: dict | None) -> dict[str, np.ndarray]:
+        def both(j: int) -> np.ndarray:
+            x0 = at_patch_sizes(els, *path.query(i), sizes[j : j + 1], labels)
+            return np.concatenate([cosine_distance(path, i, x0), squared_error(path.x0[i], x0)])
+
+        start = int(np.median(before["cosine"].argmin(axis=0))) if before else 0
+        found = search(len(sizes), start, both, lambda loss: loss.argmin(axis=0))                  # (K, 2, B)
+        at_local = at_patch_sizes(local, *path.query(i), sizes, labels)
+        return {"cosine": found[:, 0], "mse": found[:, 1], LOCAL: cosine_distance(path, i, at_local)}
+
+    parts = folder.cached_steps(f"calibration {network.name}", config.steps, losses)
+    chosen = {name: median_choice(sizes, loss) for name, loss in parts.items()}
+    ordered = {rule: chosen[rule] for rule in ("cosine", "mse")} | dict(free) | {LOCAL: chosen[LOCAL]}
+    strength = None
+    if attention is not None:
+        strength = _strength(network, machines("evidence_sharing", attention), path, chosen["cosine"].chosen, labels,
+                             config, folder)
+    return WindowFits(ordered, strength)
+
+
+def calibration_path(network: NetworkEntry, machines: Machines, config: StudyConfig,
+                     folder: RunFolder) -> tuple[Trajectory, np.ndarray | None]:
+    """Return the network's trajectories from the calibration samples, and their labels."""
+    samples, training = calibration_samples(config.calibration_samples), machines.training
+    labels = None if training.labels is None else sample_labels(config.seed, samples, training.classes)
+    noise = initial_noise(config.seed, samples, training.images.shape[1:])
+    return followed(folder, f"trajectory {network.name}", network, noise, config.steps, labels), labels
+
+
+def followed(folder: RunFolder, name: str, network: NetworkEntry, noise: np.ndarray, steps: int,
+             labels: np.ndarray | None = None) -> Trajectory:
+    """Return the network's own trajectory, kept in the folder."""
+    denoiser = network.denoiser
+    return Trajectory(**folder.cached(name, lambda: trajectory(denoiser, noise, denoiser.schedule, steps,
+                                                               labels)._asdict()))
+
+
+def _strength(network: NetworkEntry, attend, path: Trajectory, patch_sizes: np.ndarray, labels, config: StudyConfig,
+              folder: RunFolder) -> Fit:
+    def losses(i: int, _) -> dict[str, np.ndarray]:
+        x0 = at_strengths(attend, *path.query(i), config.strengths, patch_sizes[i], labels)
+        return {"cosine": cosine_distance(path, i, x0)}
+
+    parts = folder.cached_steps(f"strength {network.name}", config.steps, losses)
+    return median_choice(config.strengths, parts["cosine"])
+
+
+# The fits as variables
+
+
+def fit_variables(fits: Mapping[str, WindowFits]) -> xr.Dataset:
+    """Return what was chosen, by each draw alone, and the losses, over fitted_variant and rule."""
+    windows = xr.concat([xr.concat([_one(fit, "patch_size", "window side k by the rule").expand_dims(rule=[rule])
+                                    for rule, fit in of_variant.patch_size.items()], "rule")
+                         .expand_dims(fitted_variant=[variant]) for variant, of_variant in fits.items()],
+                        "fitted_variant")
+    windows["rule"].attrs = {"long_name": "how k(t) is chosen: of ELS by cosine, mse, validation or entropy; local: "
+                             "of LS by cosine", "units": "1"}
+    windows["fitted_variant"].attrs = {"long_name": "variant to which k(t) and lambda(t) are fitted", "units": "1"}
+    strengths = {variant: fit.strength for variant, fit in fits.items() if fit.strength is not None}
+    if not strengths:
+        return windows
+    attended = xr.concat([_one(fit, "strength", "attention strength lambda by cosine")
+                          .expand_dims(attention_variant=[variant]) for variant, fit in strengths.items()],
+                         "attention_variant")
+    attended["attention_variant"].attrs = {"long_name": "variant with a fitted lambda(t)", "units": "1"}
+    return xr.merge([windows, attended], join="outer", compat="no_conflicts")
+
+
+def _one(fit: Fit, what: str, long_name: str) -> xr.Dataset:
+    """One fit: the choice (step), by draw (draw, step), and the loss (candidate, draw, step); NaN where not tried."""
+    loss = np.where(np.isinf(fit.loss), np.nan, fit.loss)
+    return xr.Dataset({
+        f"fitted_{what}": described("step", fit.chosen, long_name),
+        f"fitted_{what}_by_draw": described(("draw", "step"), fit.by_draw.astype(float), f"{long_name}, of the draw"),
+        f"{what}_loss": described((f"candidate_{what}", "draw", "step"), loss, "what the rule goes by: 1 - cosine of "
+                                  "eps, squared difference of x0, or entropy as a share of ln N; NaN: not tried"),
+    }, {
+        f"candidate_{what}": described(f"candidate_{what}", fit.candidates, f"candidate {what.replace('_', ' ')}"),
+        "draw": described("draw", np.arange(fit.loss.shape[1]), "calibration noise sample, or validation image"),
+    })
