@@ -114,7 +114,7 @@ def use_threads(jobs: int | None) -> int:
 
     To be called before numpy is imported: linear algebra libraries read the number from the environment once.
     """
-    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if jobs is not None and not 1 <= jobs <= available:
         raise user_error(f"--jobs: got {jobs}, want 1 to {available}, the CPUs there are")
     threads = jobs or available
@@ -129,7 +129,7 @@ def set_threads(threads: int) -> None:
     import torch
 
     torch.set_num_threads(threads)
-    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
 
 
 Progress = Callable[[list, str], Iterable[Any]]

@@ -15,7 +15,7 @@ FEWEST = 5
 """Independent samples below which no interval is given: a bootstrap of fewer says nothing."""
 
 
-WITHOUT_NAN = {np.nanmedian: np.median, np.nanmean: np.mean}
+WITHOUT_NAN: dict[Callable, Callable] = {np.nanmedian: np.median, np.nanmean: np.mean}
 """The same numbers, many times as fast, where nothing is undefined."""
 
 

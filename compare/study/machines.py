@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -90,7 +90,7 @@ class StudyMachine(NamedTuple):
     """A machine with its setting of each step (index 0 = least noise); None for a setting that it does not have."""
 
     identity: MachineIdentity
-    machine: object
+    machine: Any
     patch_sizes: np.ndarray | None = None
     strengths: np.ndarray | None = None
 
