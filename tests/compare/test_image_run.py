@@ -162,7 +162,7 @@ def test_calibrate_finds_what_run_finds(finished, tmp_path, capsys):
     for name in ("fitted_patch_size", "fitted_patch_size_by_draw", "patch_size_loss"):
         assert_array_equal(alone[name], result[name])
     assert {path.name for path in out.iterdir()} - {".lock"} == {"config.json", "parts", "calibration.nc", "table.txt",
-                                                               "figures"}
+                                                               "summary.csv", "figures"}
     assert [path.name for path in (out / "figures").iterdir()] == ["scales.png"]
     assert json.loads(alone.attrs["seeds_json"])["calibration_samples"] == [1_000_000, 1_000_001]
 
