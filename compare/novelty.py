@@ -97,6 +97,7 @@ def _novelty(args: Namespace, command: str) -> None:
     with atomic_path(netcdf) as temporary:
         dataset.to_netcdf(temporary, engine="h5netcdf")
     novelty_report.contact_sheet(sheet, dataset, training)
+    folder.close()
     print(novelty_report.summary(dataset))
     print("\n".join(map(str, ("Written:", table, netcdf, sheet))))
 
@@ -130,7 +131,7 @@ def _null(folder, whole, patches, images, left_out, held_out, sigma):
             measure = lambda machine: errors(machine, held_out.images[chosen], sigma)
         return {"copy": measure(whole), "mosaic": measure(patches)}
 
-    parts = [folder.part(f"null {chosen[0]}", lambda chosen=chosen: part(chosen))
+    parts = [folder.cached(f"null {chosen[0]}", lambda chosen=chosen: part(chosen))
              for chosen in _progress(len(left_out if held_out is None else held_out.images), "held-out images")]
     return [np.concatenate([one[name] for one in parts]) for name in ("copy", "mosaic")]
 
@@ -140,7 +141,7 @@ def _sources(folder, whole, patches, x, sigma) -> dict:
 
     from compare.attribution.copies import sources
 
-    parts = [folder.part(f"samples {chosen[0]}", lambda chosen=chosen: sources(whole, patches, x[chosen], sigma))
+    parts = [folder.cached(f"samples {chosen[0]}", lambda chosen=chosen: sources(whole, patches, x[chosen], sigma))
              for chosen in _progress(len(x), "samples")]
     return {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}
 

@@ -78,8 +78,8 @@ def test_takes_up_what_is_done(files, tmp_path, monkeypatch):
     assert main(arguments(files, tmp_path / "out")) == 0
     before = (tmp_path / "out" / "novelty.csv").read_text()
     (tmp_path / "out" / "novelty.csv").unlink()
-    part, made = compare.study.folder.RunFolder.part, []
-    monkeypatch.setattr(compare.study.folder.RunFolder, "part",
+    part, made = compare.study.folder.RunFolder.cached, []
+    monkeypatch.setattr(compare.study.folder.RunFolder, "cached",
                         lambda self, name, make: part(self, name, lambda: made.append(name) or make()))
     (tmp_path / "out" / "parts" / "null-16.npz").unlink()
     assert main(arguments(files, tmp_path / "out")) == 0
