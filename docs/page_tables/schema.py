@@ -11,7 +11,7 @@ def schema_tables() -> dict[str, str]:
     variables = [[f"`{name}`", over(dims), long_name] for name, (dims, long_name) in VARIABLES.items()]
     pairs = [(name, long_name) for measure in PAIR_MEASURES for name, long_name in measure.variables.items()]
     variables += [[f"`{name}`", "machine, network, sample", long_name] for name, long_name in pairs]
-    variables += [[f"`network_{name}`", "network, other_network, sample", f"{long_name}, of two networks of one variant"]
+    variables += [[f"`network_{name}`", "network, other_network, sample", f"{long_name}; two networks of one variant"]
                   for name, long_name in pairs]
     coordinates = [[f"`{name}`", over(dims), long_name, units]
                    for name, (dims, long_name, units) in COORDINATES.items()]
