@@ -97,6 +97,12 @@ def _refuse(args: Namespace, options: tuple[str, ...], study: str) -> None:
             raise user_error(f"--{name.replace('_', '-')}: got it with --dataset {args.dataset}, want it for {study}")
 
 
+def _configured(config, args: Namespace):
+    """The configuration with the options given; what is stated holds against --quick."""
+    config = config.with_given(vars(args) | dict.fromkeys(GIVEN_LATER))
+    return (config.quick() if args.quick else config).with_given({name: vars(args).get(name) for name in GIVEN_LATER})
+
+
 def _toy_plan(args: Namespace) -> Plan:
     from compare.execute import Plan
     from compare.report import toy
@@ -106,8 +112,7 @@ def _toy_plan(args: Namespace) -> Plan:
     from empirical.toy_networks import shipped_config
     if args.training_steps is not None and "retrain" not in args:
         raise user_error("--training-steps: got it without --retrain, want both")
-    config = ToyConfig().with_given(vars(args) | {name: None for name in GIVEN_LATER})
-    config = (config.quick() if args.quick else config).with_given({name: vars(args).get(name) for name in GIVEN_LATER})
+    config = _configured(ToyConfig(), args)
     if "retrain" in args and args.training_steps is None:
         config = config.with_given({"training_steps": 200 if args.quick else shipped_config("cnn").steps})
     return Plan("toy", resolved(config), "result.nc",
@@ -123,8 +128,7 @@ def _image_plan(args: Namespace) -> Plan:
     from compare.study.images import image_study
     from compare.study.pipeline import carry_out
 
-    config = ImageConfig().with_given(vars(args) | {name: None for name in GIVEN_LATER})
-    config = (config.quick() if args.quick else config).with_given({name: vars(args).get(name) for name in GIVEN_LATER})
+    config = _configured(ImageConfig(), args)
     data_dir, follow = getattr(args, "data_dir", None), "snapshots" in args
     if "checkpoint" in args:
         _refuse_training(args)

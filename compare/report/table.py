@@ -64,9 +64,6 @@ def format_interval(interval: Interval, form: str = ".2f") -> str:
     return f"{interval.estimate:{form}} [{interval.low:{form}}, {interval.high:{form}}]"
 
 
-aligned, shown = format_table, format_interval  # names of the reports that have not moved yet
-
-
 def number(section: str, variant: str, source: str, quantity: str, interval: Interval) -> tuple:
     """Return a row of TIDY."""
     ends = (interval.low, interval.high) if interval.independent >= FEWEST else (np.nan, np.nan)

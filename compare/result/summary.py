@@ -108,15 +108,6 @@ def rate_difference(dataset: xr.Dataset, machine: str, variant: str, steps: int)
     return bootstrap(dataset, own - networks, np.nanmean)
 
 
-def seeds_holding(dataset: xr.Dataset, machine: Names, variant: str, steps: int) -> tuple[int, int]:
-    """Return in how many seeds' binomial intervals the consistency rate of the machine (each seed's own) lies, of how
-    many."""
-    networks = networks_of(dataset, variant, steps)
-    pairs = [[rate(dataset, "consistent", name) for name in pair]
-             for pair in zip(np.broadcast_to(machine, len(networks)), networks)]
-    return sum(network.low <= own.estimate <= network.high for own, network in pairs), len(networks)
-
-
 def wins(dataset: xr.Dataset, machine: str, other: str, network: str) -> Interval:
     """Return the share of all samples whose image by `machine` has the larger Pearson r with the network's.
 

@@ -66,9 +66,9 @@ class ImageInputs:
         networks = load_images(stems, self.training, device)
         if not follow:
             return networks, {}
-        steps, kept = zip(*snapshots(stems[0])) if snapshots(stems[0]) else ((), ())
-        return networks, dict(zip(steps, load_images(kept, self.training, device))) | {self.recipes[0].steps:
-                                                                                      networks[0]}
+        kept = dict(snapshots(stems[0]))
+        on_the_way = dict(zip(kept, load_images(list(kept.values()), self.training, device)))
+        return networks, on_the_way | {self.recipes[0].steps: networks[0]}
 
     def _trained(self, folder: RunFolder, device: str, follow: bool, command: str) -> list[Path]:
         """The networks in the run's folder, each trained or taken from there."""
