@@ -8,7 +8,6 @@ import time
 
 import numpy as np
 import pytest
-import xarray as xr
 from numpy.testing import assert_array_equal
 
 import compare.study.sampling
@@ -19,6 +18,7 @@ from compare.study.networks import image_training_set as training_set
 from compare.study.networks import recipes_of, snapshots
 from empirical import checkpoint
 from empirical.datasets import load
+from tests.compare.commands import same_numbers, status
 
 pytestmark = pytest.mark.slow  # trainings and whole runs
 
@@ -55,17 +55,6 @@ def finished(file, tmp_path_factory):
 
 def arguments(file):
     return ["--dataset", f"npz:{file}", *OPTIONS]
-
-
-def status(main, argv):
-    try:
-        return main(argv)
-    except SystemExit as exit:
-        return exit.code
-
-
-def same_numbers(one, other):
-    xr.testing.assert_identical(one.drop_attrs(deep=False), other.drop_attrs(deep=False))
 
 
 def test_writes_what_it_says(finished):

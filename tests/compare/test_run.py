@@ -8,7 +8,6 @@ import time
 
 import numpy as np
 import pytest
-import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 
 import compare.study.pipeline
@@ -19,6 +18,7 @@ from compare.run import main
 from compare.study.sampling import initial_noise
 from empirical import consistency
 from empirical.datasets import load
+from tests.compare.commands import same_numbers, status
 
 pytestmark = pytest.mark.slow  # whole runs
 
@@ -38,17 +38,6 @@ def finished(tmp_path_factory):
 def folder(finished, tmp_path):
     """A copy to spoil."""
     return shutil.copytree(finished, tmp_path / "toy")
-
-
-def status(argv):
-    try:
-        return main(argv)
-    except SystemExit as exit:
-        return exit.code
-
-
-def same_numbers(one, other):
-    xr.testing.assert_identical(one.drop_attrs(deep=False), other.drop_attrs(deep=False))
 
 
 def test_writes_what_it_says(finished):
@@ -160,7 +149,7 @@ def test_trains_its_own_networks(tmp_path, monkeypatch):
 ])
 def test_user_errors_take_one_line(wrong, tmp_path, capsys):
     dataset = [] if not wrong or "--dataset" in wrong else ["--dataset", "toy"]
-    assert status([*dataset, "--quick", "--out", str(tmp_path / "toy"), *wrong]) == 2
+    assert status(main, [*dataset, "--quick", "--out", str(tmp_path / "toy"), *wrong]) == 2
     out, err = capsys.readouterr()
     assert err.startswith("python -m compare.run: error: ") and err.count("\n") == 1 and not out
     assert not (tmp_path / "toy").exists()
