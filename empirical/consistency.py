@@ -1,13 +1,27 @@
-"""What a toy sample says: its colours cell by cell, and whether they are consistent, clean and novel."""
+"""What a made sample says: whether it is consistent, clean and novel; of the toy set, its colours cell by cell."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from empirical.pairs import PairedImages
 from empirical.toy import PALETTE, ToyLayout
 from theory.errors import UserError
 
 CLEAN_DISTANCE = 0.5  # Euclidean, in colour units; palette colours are at least 2 apart
+
+
+def flags(images, training_images, layout: ToyLayout | PairedImages) -> dict[str, np.ndarray]:
+    """Return what is said of each sample, (n,) bool: "consistent", "clean", "novel".
+
+    Where a toy layout holds maps out, also "by_held_out_map". images (n, C, H, W), training_images (N, C, H, W).
+    """
+    if isinstance(layout, PairedImages):
+        return {"consistent": layout.consistent(images), "clean": layout.clean(images),
+                "novel": layout.novel(images, training_images)}
+    held_out = {"by_held_out_map": by_held_out_map(images, layout)} if layout.held_out_maps else {}
+    return {"consistent": consistent(images, layout), "clean": clean(images, layout),
+            "novel": novel(images, training_images, layout)} | held_out
 
 
 def decode(images, layout: ToyLayout) -> tuple[np.ndarray, np.ndarray]:

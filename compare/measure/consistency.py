@@ -20,17 +20,9 @@ def flag_names(layout: ToyLayout) -> dict[str, str]:
     return FLAGS | (HELD_OUT_FLAGS if layout.held_out_maps else {})
 
 
-def flags(images: np.ndarray, training: np.ndarray, layout: ToyLayout) -> dict[str, np.ndarray]:
-    """Return the flags of `flag_names` of each image, (S,) bool; images (S, C, H, W), training (N, C, H, W)."""
-    measures = {"consistent": consistency.consistent, "clean": consistency.clean,
-                "novel": lambda images, layout: consistency.novel(images, training, layout),
-                "by_held_out_map": consistency.by_held_out_map}
-    return {name: measures[name](images, layout) for name in flag_names(layout)}
-
-
 def flag_measure(training: np.ndarray, layout: ToyLayout) -> Measure:
     """Return the measure of what is said of a toy sample."""
-    return Measure(flag_names(layout), lambda images: flags(images, training, layout))
+    return Measure(flag_names(layout), lambda images: consistency.flags(images, training, layout))
 
 
 def chance_rates(training: np.ndarray, layout: ToyLayout, count: int = 65_536, seed: int = 0) -> dict[str, float]:
@@ -39,6 +31,6 @@ def chance_rates(training: np.ndarray, layout: ToyLayout, count: int = 65_536, s
     It is what a sampler reaches that knows the cells and nothing else; `count` images, drawn by `seed`.
     """
     colours = np.random.default_rng(seed).integers(4, size=(2, count, layout.pairs))
-    found = flags(layout.render(*colours), training, layout)
+    found = consistency.flags(layout.render(*colours), training, layout)
     found["consistent and novel"] = found["consistent"] & found["novel"]
     return {name: float(flag.mean()) for name, flag in found.items()}

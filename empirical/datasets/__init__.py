@@ -11,45 +11,48 @@ from empirical.datasets.folder import CELEBA, FolderSource
 from empirical.datasets.idx import FASHION_MNIST, MNIST
 from empirical.datasets.raw import Size, shape_of
 from empirical.datasets.sources import DatasetNotFound, DatasetSource
+from empirical.pairs import PairedImages, PairsLayout
 from empirical.toy import ToyLayout
 from theory.errors import UserError
 
 __all__ = ["Dataset", "DatasetNotFound", "DatasetSource", "FILES", "NAMES", "load"]
 
 SIZE = 32
-TOY_COUNT = 4096
+COUNT = 4096  # images of the sets that are made: toy and pairs
 SPLITS = ("train", "test")
 
 FILES: dict[str, DatasetSource] = {"mnist": MNIST, "fashion-mnist": FASHION_MNIST, "cifar10": CIFAR10, "celeba": CELEBA}
 PATHS = ("folder", "npz", "npy")
-NAMES = ("toy", *FILES, *(f"{prefix}:PATH" for prefix in PATHS))
+PAIRS = "pairs"
+NAMES = ("toy", *FILES, f"{PAIRS}:NAME", *(f"{prefix}:PATH" for prefix in PATHS))
 
 
 def load(name: str, *, data_dir: str | Path | None = None, split: str = "train", subset: int | None = None,
-         seed: int = 0, size: Size = SIZE, skip_bad: bool = False, **toy) -> Dataset:
+         seed: int = 0, size: Size = SIZE, skip_bad: bool = False, **made) -> Dataset:
     """Return the data set `name`, one of NAMES.
 
     Parameters
     ----------
     name : str
-        "toy", "mnist", "fashion-mnist", "cifar10", "celeba", "folder:PATH", "npz:FILE" or "npy:FILE".
+        "toy", "mnist", "fashion-mnist", "cifar10", "celeba", "folder:PATH", "npz:FILE", "npy:FILE"; or "pairs:NAME",
+        rows of images of such a set of one channel, as "pairs:mnist", see `empirical.pairs`.
     data_dir : str or Path, optional
         Folder to look in first, for sets that are files.
     split : {"train", "test"}
-        Which part.
+        Which part; of pairs, those combinations that training draws, or the held-out ones.
     subset : int, optional
         So many images, drawn without replacement by `seed`; the fingerprint is that of what is returned.
     seed : int
-        Of that draw, and of the toy set's.
+        Of that draw, and of the toy set's and the pairs'.
     size : int, (int, int) or None
         Images become size x size pixels, or height x width, by their central part of that shape and bilinear
-        interpolation with antialiasing; None leaves them. The toy set is never resized.
+        interpolation with antialiasing; None leaves them. The toy set and pairs have the size of their layout.
     skip_bad : bool
         Whether a folder's files that cannot be read are left out, and listed in the set's `skipped`; else they are an
         error.
-    **toy
-        Options of "toy": layout (ToyLayout, default ToyLayout()), count (images drawn, default 4,096; None: every
-        distinct image once).
+    **made
+        Options of the sets that are made: layout (ToyLayout or PairsLayout, default ToyLayout() or PairsLayout()),
+        count (images drawn, default 4,096; of the toy set also None: every distinct image once).
 
     Raises
     ------
@@ -68,9 +71,11 @@ def load(name: str, *, data_dir: str | Path | None = None, split: str = "train",
     if size is not None:
         shape_of(size)
     if name == "toy":
-        dataset = _toy(split, seed, **toy)
-    elif toy:
-        raise UserError(f"{next(iter(toy))}: got one for {name!r}, want it for the toy set only")
+        dataset = _toy(split, seed, **made)
+    elif name.partition(":")[0] == PAIRS:
+        dataset = _pairs(name, data_dir, split, seed, **made)
+    elif made:
+        raise UserError(f"{next(iter(made))}: got one for {name!r}, want it for the toy set and for pairs only")
     else:
         source = _source(name, skip_bad)
         raw = source.read(source.files(data_dir, split), split, size)
@@ -88,8 +93,23 @@ def _source(name: str, skip_bad: bool) -> DatasetSource:
     return FILES[name]
 
 
-def _toy(split: str, seed: int, layout: ToyLayout | None = None, count: int | None = TOY_COUNT) -> Dataset:
+def _toy(split: str, seed: int, layout: ToyLayout | None = None, count: int | None = COUNT) -> Dataset:
     if split != "train":
         raise DatasetNotFound(f"split: got {split!r}, but the toy set has only 'train'")
     layout = ToyLayout() if layout is None else layout
     return Dataset("toy", layout.enumerate() if count is None else layout.generate(count, seed), layout=layout)
+
+
+def _pairs(name: str, data_dir, split: str, seed: int, layout: PairsLayout | None = None,
+           count: int = COUNT) -> Dataset:
+    layout = PairsLayout() if layout is None else layout
+    of = name.partition(":")[2]
+    if of == "toy" or of.partition(":")[0] == PAIRS:
+        raise UserError(f"name: got {name!r}, want pairs of a set of images, as {PAIRS}:mnist")
+    source = load(of, data_dir=data_dir, subset=layout.pool, seed=layout.pool_seed, size=layout.side)
+    if source.images.shape[1] != 1:
+        raise UserError(f"name: got {name!r}, of {source.images.shape[1]} channels, want pairs of grey images")
+    if split == "test" and not layout.held_out:
+        raise DatasetNotFound(f"split: got {split!r}, but no combination is held out of {name}")
+    rows = PairedImages(layout, (source.images[:, 0] + 1) / 2)
+    return Dataset(name, rows.render(*rows.sample(count, seed, held_out=split == "test")), layout=rows)

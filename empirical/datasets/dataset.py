@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from empirical.pairs import PairedImages
 from empirical.toy import ToyLayout
 from theory.errors import UserError
 
@@ -25,8 +26,8 @@ class Dataset:
     labels : numpy.ndarray, int64 (N,), optional
     classes : tuple of str, optional
         What label i is called.
-    layout : ToyLayout, optional
-        Of the toy set only.
+    layout : ToyLayout or PairedImages, optional
+        How the images were made, of the sets that are.
     files : tuple of str, optional
         The file of each image, of sets that are folders of images.
     skipped : tuple of str
@@ -37,7 +38,7 @@ class Dataset:
     images: np.ndarray
     labels: np.ndarray | None = None
     classes: tuple[str, ...] | None = None
-    layout: ToyLayout | None = None
+    layout: ToyLayout | PairedImages | None = None
     files: tuple[str, ...] | None = None
     skipped: tuple[str, ...] = ()
 

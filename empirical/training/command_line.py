@@ -7,7 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
 
-from empirical.datasets import NAMES
+from empirical.datasets import NAMES, PAIRS
+from empirical.pairs import SHARED, PairsLayout
 from empirical.toy import ARRANGEMENTS, FAMILIES, ToyLayout
 from empirical.training.image_config import DTYPES, NETWORKS, PARAMETRIZATIONS, PRESETS, ImageTrainConfig
 from empirical.training.recipe import OPTIMIZERS, Recipe
@@ -31,7 +32,7 @@ def parser(description: str | None = None) -> Parser:
     """
     parse = Parser(prog=PROG, description=description, formatter_class=argparse.RawDescriptionHelpFormatter,
                    argument_default=argparse.SUPPRESS)
-    run, layout = TrainConfig(), ToyLayout()  # their defaults are in the help
+    run, layout, row = TrainConfig(), ToyLayout(), PairsLayout()  # their defaults are in the help
     add = parse.add_argument
     add("--out", type=Path, required=True, metavar="NAME", help="where the result goes, without suffix")
     add("--dataset", default="toy", metavar="NAME", help=f"one of {', '.join(NAMES)} (default: toy)")
@@ -47,13 +48,19 @@ def parser(description: str | None = None) -> Parser:
         help="muon needs less than half of adam's steps on the toy set, each 1.1 to 2 times as long on a CPU "
         f"(default: {run.optimizer})")
     add("--ema", type=float, metavar="DECAY", help=f"averages the weights (default: toy {run.ema}, else the preset's)")
+    add("--time-window", "--window", type=float, nargs=2, metavar=("FROM", "TO"),
+        help=f"times that are drawn more often (default: toy {run.time_window[0]} {run.time_window[1]}, pairs .4 .9, "
+             "else none)")
+    add("--window-share", type=float, metavar="SHARE",
+        help=f"share of a batch with t in the window (default: {run.window_share})")
     add("--seed", type=int, help="initial weights and batches (default: 0)")
     add("--data-seed", type=int, metavar="SEED", help="which images are drawn (default: 0)")
 
     images = parse.add_argument_group("networks for images")
     add = images.add_argument
     add("--network", choices=NETWORKS, help="(default: resnet)")
-    add("--preset", choices=PRESETS, help="seconds, 40 minutes of two CPU cores, or Kamb & Ganguli's (default: small)")
+    add("--preset", choices=PRESETS, help="tiny: seconds; small: 40 minutes of two CPU cores; pairs: 7 minutes of one, "
+        "for rows of images; paper: Kamb & Ganguli's (default: small, or pairs for pairs:NAME)")
     add("--subset", type=int, metavar="N", help="so many images of the set (default: all)")
     add("--data-dir", type=Path, metavar="FOLDER", help="where the files are looked for first")
     add("--conditional", action=argparse.BooleanOptionalAction,
@@ -64,17 +71,24 @@ def parser(description: str | None = None) -> Parser:
     add("--decay", type=float, metavar="FACTOR", help="of lr each step (default: half a cosine; paper 0.999965)")
     add("--dtype", choices=DTYPES, help="of the forward pass (default: float32)")
 
+    pairs = parse.add_argument_group("rows of images, pairs:NAME; --subset is the size of the set (default: 4096)")
+    add = pairs.add_argument
+    add("--row", type=int, metavar="N", help=f"images in a row (default: {row.row})")
+    add("--side", type=int, metavar="PIXELS", help=f"of each (default: {row.side})")
+    add("--pool", type=int, metavar="N", help=f"real images that are drawn from (default: {row.pool})")
+    add("--shared", choices=SHARED, help=f"what all images of a row have in common (default: {row.shared})")
+    add("--values", type=int, metavar="N", help=f"hues or brightnesses (default: {row.values})")
+    add("--held-out", type=float, metavar="SHARE", help=f"of the combinations (default: {row.held_out})")
+    add("--pool-seed", type=int, metavar="SEED", help="of the pool and of what is held out (default: 0)")
+
     toy = parse.add_argument_group("the toy set")
     add = toy.add_argument
-    add("--time-window", "--window", type=float, nargs=2, metavar=("FROM", "TO"),
-        help=f"times that are drawn more often (default: {run.time_window[0]} {run.time_window[1]})")
-    add("--window-share", type=float, metavar="SHARE",
-        help=f"share of a batch with t in the window (default: {run.window_share})")
     add("--count", type=number_or_all, metavar="N",
         help=f"training images drawn, or all: each once (default: {run.count})")
     add("--pairs", type=int, help=f"pairs an image (default: {layout.pairs})")
     add("--cell", type=int, metavar="PIXELS", help=f"side of a cell (default: {layout.cell})")
-    add("--gap", type=int, metavar="PIXELS", help=f"between pairs (default: {layout.gap})")
+    add("--gap", type=int, metavar="PIXELS",
+        help=f"between pairs, or between a row's images (default: toy {layout.gap}, pairs {row.gap})")
     add("--inner-gap", type=int, metavar="PIXELS", help=f"between a key and its value (default: {layout.inner_gap})")
     add("--arrangement", choices=ARRANGEMENTS, help=f"(default: {layout.arrangement})")
     add("--family", choices=FAMILIES, help=f"of maps (default: {layout.family})")
@@ -104,16 +118,22 @@ def config_from(args: argparse.Namespace) -> Recipe:
     """Return the recipe of the parsed arguments; raise a UserError if one is out of range or out of place."""
     given = {name: value for name, value in vars(args).items() if name not in RUNTIME_OPTIONS}
     given["attention"] = None if args.attention == "none" else args.attention
+    if "time_window" in given:
+        given["time_window"] = tuple(given["time_window"])
+    if args.dataset.partition(":")[0] == PAIRS:
+        layout = _layout(PairsLayout, ImageTrainConfig, given, "the toy set or whole images")
+        return ImageTrainConfig.preset(given.pop("preset", None), **given, layout=layout)
     if args.dataset != "toy":
-        _only(given, {f.name for f in fields(ImageTrainConfig)} | {"preset"}, "the toy set")
-        return ImageTrainConfig.preset(given.pop("preset", "small"), **given)
-    of_layout = {f.name for f in fields(ToyLayout)}
-    _only(given, {f.name for f in fields(TrainConfig)} | of_layout, "images")
-    layout = ToyLayout(**{name: value for name, value in given.items() if name in of_layout})
-    run = {name: value for name, value in given.items() if name not in of_layout}
-    if "time_window" in run:
-        run["time_window"] = tuple(run["time_window"])
-    return TrainConfig(**run, layout=layout)
+        _only(given, {f.name for f in fields(ImageTrainConfig)} | {"preset"}, "the toy set or pairs")
+        return ImageTrainConfig.preset(given.pop("preset", None), **given)
+    return TrainConfig(layout=_layout(ToyLayout, TrainConfig, given, "images"), **given)
+
+
+def _layout(layout, config, given: dict, other: str):
+    """Return the layout of those of the given options that are its own, which are taken out."""
+    names = {f.name for f in fields(layout)}
+    _only(given, {f.name for f in fields(config)} | names | {"preset"}, other)
+    return layout(**{name: given.pop(name) for name in names & given.keys()})
 
 
 def _only(given: dict, known: set[str], other: str) -> None:

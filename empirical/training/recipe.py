@@ -46,6 +46,9 @@ class Recipe(ABC):
         Decay in [0, 1) of the exponential moving average of the weights, which is the network that is kept.
     seed : int
         Of the initial weights and the batches, at least 0.
+    time_window, window_share : (float, float) or None, float
+        A share `window_share` of each batch has t uniform in `time_window`, where pixels must coordinate (see
+        docs/use/toy-networks.md), the others t uniform in [0, 1]; None for all.
 
     Raises
     ------
@@ -68,6 +71,8 @@ class Recipe(ABC):
     lr: float
     ema: float
     seed: int = 0
+    time_window: tuple[float, float] | None = None
+    window_share: float = 0.8
 
     def __post_init__(self):
         for name, least in self.LEAST.items():
@@ -79,6 +84,12 @@ class Recipe(ABC):
             raise UserError(f"lr: got {self.lr}, want greater than 0")
         if not 0 <= self.ema < 1:
             raise UserError(f"ema: got {self.ema}, want a decay in [0, 1)")
+        if self.time_window is not None:
+            low, high = self.time_window if len(self.time_window) == 2 else (1.0, 0.0)
+            if not 0 <= low < high <= 1:
+                raise UserError(f"time_window: got {self.time_window}, want two times 0 <= from < to <= 1")
+        if not 0 <= self.window_share <= 1:
+            raise UserError(f"window_share: got {self.window_share}, want a share in [0, 1]")
 
     def check_one_of(self, name: str, known: Iterable[str]) -> None:
         """Raise a UserError unless the field is one of the known words."""
@@ -98,8 +109,13 @@ class Recipe(ABC):
         """Return the dtype of the forward pass on "cpu" or "cuda": "float32" or "bfloat16"."""
 
     def times(self, rng: np.random.Generator) -> np.ndarray:
-        """Return t of one batch, (batch,) in [0, 1]: uniform and stratified."""
-        return stratified(rng, self.batch)
+        """Return t of one batch, (batch,) in [0, 1]: those in the time window, then the others, each stratified."""
+        if self.time_window is None:
+            return stratified(rng, self.batch)
+        in_window = round(self.window_share * self.batch)
+        low, high = self.time_window
+        inside = low + (high - low) * stratified(rng, in_window)
+        return np.concatenate([inside, stratified(rng, self.batch - in_window)])
 
     def learning_rate(self, step: int) -> float:
         """Return the learning rate of step 1, ..., steps."""
@@ -133,7 +149,8 @@ class Recipe(ABC):
     @classmethod
     def _decoded(cls, record: dict) -> dict:
         """Return the entries with what JSON has no types for restored."""
-        return record
+        window = record.get("time_window")
+        return record if window is None else record | {"time_window": tuple(window)}
 
 
 def stratified(rng: np.random.Generator, n: int) -> np.ndarray:

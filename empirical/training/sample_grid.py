@@ -1,4 +1,4 @@
-"""Samples of a trained network for its record: toy samples are judged, images are put on one sheet."""
+"""Samples of a trained network for its record: made ones, toy and pairs, are judged, images are put on one sheet."""
 
 from __future__ import annotations
 
@@ -11,41 +11,44 @@ from torch import nn
 
 from empirical.adapters import NetworkDenoiser
 from empirical.atomic import atomic_path
-from empirical.consistency import clean, consistent, novel
+from empirical.consistency import flags
 from empirical.datasets import Dataset
+from empirical.toy import ToyLayout
 from theory.samplers import ddim
 from theory.schedules import CosineSchedule
 
 SCHEDULE = CosineSchedule()
 EVAL_SAMPLES, EVAL_STEPS = 512, (20, 150)
+ATTENTION_ENTRIES = 2**22  # of the maps of all images that are drawn at once: 16 MB
 GRID_ROWS, GRID_COLUMNS, GRID_STEPS, GRID_ZOOM = 4, 10, 150, 2
 
 
 def final_samples(network: nn.Module, dataset: Dataset, out: Path, callback: Callable | None = None) -> list[dict]:
-    """Return a row for each set of samples: counts for a toy network; for images the sheet, OUT.png, that they are on.
+    """Return a row for each set of samples: counts for a made set; for images the sheet, OUT.png, that they are on.
 
     `callback` is called at each step of the sampler, and may end it by an exception.
     """
-    if dataset.layout is not None:
-        return [judge(network, dataset, steps, callback=callback) for steps in EVAL_STEPS]
-    return [sample_grid(network, dataset, out.with_name(out.name + ".png"), callback=callback)]
+    judged = [] if dataset.layout is None else [judge(network, dataset, steps, callback=callback)
+                                                for steps in EVAL_STEPS]
+    if isinstance(dataset.layout, ToyLayout):
+        return judged
+    return [*judged, sample_grid(network, dataset, out.with_name(out.name + ".png"), callback=callback)]
 
 
 def judge(network: nn.Module, dataset: Dataset, steps: int, n: int | None = None, seed: int = 0,
           callback: Callable | None = None) -> dict:
-    """Count how many of n samples of a toy network are consistent, clean, novel, and consistent and novel.
+    """Count how many of n samples of a network are consistent, clean, novel, and consistent and novel.
 
     They are sampled by `steps` DDIM steps from noise that is a function of (seed, n) alone; n None is EVAL_SAMPLES.
     """
     noise = _noise(EVAL_SAMPLES if n is None else n, dataset, seed)
-    images = ddim(NetworkDenoiser(network, SCHEDULE), noise, SCHEDULE, steps=steps, callback=callback)
-    is_consistent, is_novel = consistent(images, dataset.layout), novel(images, dataset.images, dataset.layout)
-    counts = {
-        "consistent": is_consistent,
-        "clean": clean(images, dataset.layout),
-        "novel": is_novel,
-        "consistent_and_novel": is_consistent & is_novel,
-    }
+    at_once = max(1, ATTENTION_ENTRIES // noise[0, 0].size**2)
+    blocks = np.array_split(noise, -(-len(noise) // at_once))
+    images = np.concatenate([ddim(NetworkDenoiser(network, SCHEDULE), block, SCHEDULE, steps=steps, callback=callback)
+                             for block in blocks])
+    found = flags(images, dataset.images, dataset.layout)
+    counts = {name: found[name] for name in ("consistent", "clean", "novel")}
+    counts["consistent_and_novel"] = found["consistent"] & found["novel"]
     return {"steps": steps, "n": len(noise), "seed": seed} | {name: int(flag.sum()) for name, flag in counts.items()}
 
 

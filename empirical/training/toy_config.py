@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import numpy as np
-
 from empirical.datasets import Dataset, load
 from empirical.toy import ToyLayout
-from empirical.training.recipe import Recipe, stratified
-from theory.errors import UserError
+from empirical.training.recipe import Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +22,6 @@ class TrainConfig(Recipe):
         Of the images.
     depth : int
         Per-pixel layers, at least 0.
-    time_window, window_share : (float, float), float
-        A share `window_share` of each batch has t uniform in `time_window`, where pixels must coordinate (see
-        docs/use/toy-networks.md), the others t uniform in [0, 1].
     **recipe
         The fields of `Recipe`.
 
@@ -47,17 +41,8 @@ class TrainConfig(Recipe):
     steps: int = 7_000
     batch: int = 256
     lr: float = 2e-3
-    time_window: tuple[float, float] = (0.25, 0.65)
-    window_share: float = 0.8
+    time_window: tuple[float, float] | None = (0.25, 0.65)
     ema: float = 0.999
-
-    def __post_init__(self):
-        super().__post_init__()
-        low, high = self.time_window if len(self.time_window) == 2 else (1.0, 0.0)
-        if not 0 <= low < high <= 1:
-            raise UserError(f"time_window: got {self.time_window}, want two times 0 <= from < to <= 1")
-        if not 0 <= self.window_share <= 1:
-            raise UserError(f"window_share: got {self.window_share}, want a share in [0, 1]")
 
     def load(self, data_dir=None) -> Dataset:
         """Return the training set, which is made, not read."""
@@ -68,18 +53,11 @@ class TrainConfig(Recipe):
         return "toy-cnn", dict(channels=dataset.images.shape[1], width=self.width, depth=self.depth,
                                attention=self.attention, padding=self.padding)
 
-    def times(self, rng: np.random.Generator) -> np.ndarray:
-        """Return t of one batch, (batch,): first those in the time window, then the others, each stratified."""
-        in_window = round(self.window_share * self.batch)
-        low, high = self.time_window
-        inside = low + (high - low) * stratified(rng, in_window)
-        return np.concatenate([inside, stratified(rng, self.batch - in_window)])
-
     def precision(self, device: str) -> str:
         """Return bfloat16 on a GPU, float32 on the CPU."""
         return "bfloat16" if device == "cuda" else "float32"
 
     @classmethod
     def _decoded(cls, record: dict) -> dict:
-        made = {"layout": lambda layout: ToyLayout(**layout), "time_window": tuple}
-        return {name: made[name](value) if name in made else value for name, value in record.items()}
+        record = super()._decoded(record)
+        return record | {"layout": ToyLayout(**record["layout"])} if "layout" in record else record

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from compare.measure.consistency import chance_rates, flag_names, flags
+from compare.measure.consistency import chance_rates, flag_names
 from compare.result.published import CHANCE_CONSISTENT
+from empirical.consistency import flags
 from empirical.datasets import load
 
 

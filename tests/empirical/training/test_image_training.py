@@ -267,7 +267,7 @@ def test_command_looks_into_the_data_folder(tmp_path, data, capsys):
 @pytest.mark.parametrize("arguments, message", [
     (["--dataset", "npz:nowhere.npz"], "npz: found no file nowhere.npz, want one"),
     (["--dataset", "svhn"], "name: got 'svhn', want one of: toy, mnist"),
-    (["--dataset", "mnist", "--gap", "1"], "gap: got 1 for 'mnist', but it is for the toy set only"),
+    (["--dataset", "mnist", "--gap", "1"], "gap: got 1 for 'mnist', but it is for the toy set or pairs only"),
     (["--network", "unet"], "network: got 'unet' for 'toy', but it is for images only"),
     (["--dataset", "mnist", "--ema", "2"], "ema: got 2.0, want a decay in [0, 1)"),
     (["--dataset", "folder:x", "--preset", "paper"], "steps: got none, want them for 'folder:x'"),

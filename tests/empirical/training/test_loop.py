@@ -324,7 +324,7 @@ def test_records_from_before_a_new_name_are_read():
 
 @pytest.mark.parametrize("damage", [
     lambda record: [record], lambda record: record | {"layout": 3}, lambda record: record | {"lr": "x"},
-    lambda record: record | {"time_window": None}, lambda record: record | {"layout": {"pears": 4}},
+    lambda record: record | {"time_window": 3}, lambda record: record | {"layout": {"pears": 4}},
     lambda record: record | {"steps": None} | {"width": [1]}, lambda record: record | {"time_window": [0.1, "x"]},
 ])
 def test_records_that_are_none_are_one_line(damage):
