@@ -14,7 +14,7 @@ from compare.measure import residual
 from compare.measure.intervals import Interval
 
 DOCS = Path(__file__).parent
-STUDIES = {"attention-toy-gap": "trained by Adam", "attention-toy-gap-muon": "trained further, by Muon"}
+STUDY = "attention-toy-gap"
 CLOSED_FORM, NULL = "#0072b2", "#888888"
 Rows = list[tuple[str, str, Interval, Interval]]
 
@@ -39,15 +39,13 @@ def draw_points(axis: plt.Axes, rows: Rows, column: int) -> None:
 
 
 def draw() -> plt.Figure:
-    """Return the picture: a row a training, a column a measure."""
-    figure, axes = plt.subplots(len(STUDIES), 2, figsize=(10.5, 5.2), layout="constrained", sharey=True, sharex="col")
-    for line, (folder, training) in zip(axes, STUDIES.items()):
-        rows = rows_of(study(folder, "cnn-learned"))
-        for column, axis in enumerate(line):
-            draw_points(axis, rows, column)
-        line[0].set_title(f"networks with attention, {training}", loc="left", fontsize=11)
-    axes[-1][0].set_xlabel("at noisy images: explained share of (network - ELS)")
-    axes[-1][1].set_xlabel("drawn samples: mean r2 above that of ELS")
+    """Return the picture: a column a measure."""
+    figure, axes = plt.subplots(1, 2, figsize=(10.5, 2.8), layout="constrained", sharey=True)
+    rows = rows_of(study(STUDY, "cnn-learned"))
+    for column, axis in enumerate(axes):
+        draw_points(axis, rows, column)
+    axes[0].set_xlabel("at noisy images: explained share of (network - ELS)")
+    axes[1].set_xlabel("drawn samples: mean r2 above that of ELS")
     return figure
 
 

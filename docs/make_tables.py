@@ -15,9 +15,7 @@ from page_tables.select import result
 from page_tables.toy import toy_agreement, toy_counts, toy_rates, toy_short
 
 DOCS = Path(__file__).parent
-ATTENTION = {"attention-toy": ("cnn-top1", "cnn-identity", "cnn-learned"), "attention-toy-gap": ("cnn-learned",),
-             "attention-toy-gap-muon": ("cnn-learned",), "attention-toy-muon": ("cnn-learned",),
-             "attention-toy-end": ("cnn-learned",)}
+ATTENTION = {"attention-toy": ("cnn-top1", "cnn-identity", "cnn-learned"), "attention-toy-gap": ("cnn-learned",)}
 
 
 def tables() -> dict[str, str]:
@@ -34,8 +32,7 @@ def tables() -> dict[str, str]:
     for folder, studied in ATTENTION.items():
         for variant in studied:
             found[f"{folder}-{variant}.md"] = attention_table(study(folder, variant))
-    for folder in ("attention-toy-gap", "attention-toy-gap-muon"):
-        found[f"{folder}-cnn-learned-seeds.md"] = seeds_table(study(folder, "cnn-learned"))
+    found["attention-toy-gap-cnn-learned-seeds.md"] = seeds_table(study("attention-toy-gap", "cnn-learned"))
     return found | {f"{folder}.md": capacity_table(folder) for folder in
                     ("approach-gap", "approach-toy", "approach-toy-end")}
 

@@ -45,7 +45,6 @@ def test_the_sdist_is_what_users_need():
     assert not any(name.startswith(("docs/", "tests/", ".ci/")) for name in found)
 
 
-@pytest.mark.xfail(reason="docs/results still holds every image", strict=False)
 def test_the_repository_is_light():
     sizes = {name: (ROOT / name).stat().st_size for name in tracked()}
     assert {name: size for name, size in sizes.items() if size > 2_000_000} == {}
