@@ -48,7 +48,7 @@ def _study(args: Namespace, command: str) -> None:
     stems = find_all(config.networks)
     execute(Plan("approach", config.to_json() | weights_of(config.networks, stems), "approach.nc",
                  lambda folder, command: carry_out(capacity_study(config, stems, folder), folder, command),
-                 capacity.report, capacity.tidy, capacity.draw), args.out, command, threads)
+                 capacity.REPORT), args.out, command, threads)
 
 
 main = main_of(parser, _study)

@@ -50,7 +50,7 @@ def _study(args: Namespace, command: str) -> None:
     stems = find_all(config.networks)
     execute(Plan("attention", config.to_json() | weights_of(config.networks, stems), "attention.nc",
                  lambda folder, command: carry_out(attention_study(config, stems, folder), folder, command),
-                 attention.report, attention.tidy, attention.draw), args.out, command, threads)
+                 attention.REPORT), args.out, command, threads)
 
 
 main = main_of(parser, _study)

@@ -49,8 +49,7 @@ def _calibrate(args: Namespace, command: str) -> None:
         networks, _ = inputs.load(folder, config.device, False, command)
         return fits_alone(image_study(networks, inputs.training, config, folder.config), folder, command)
 
-    execute(Plan("scales", inputs.record(config), "calibration.nc", compute, images.calibration_report,
-                 images.calibration_tidy, images.draw_calibration), args.out, command, threads)
+    execute(Plan("scales", inputs.record(config), "calibration.nc", compute, images.FITS), args.out, command, threads)
 
 
 main = main_of(parser, _calibrate)

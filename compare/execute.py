@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
 import xarray as xr
 
 from compare.cli import bar, set_threads
+from compare.report.report import Report
 from compare.result import schema
 from compare.study.folder import RunFolder, short_hash
 from empirical.atomic import write_text
@@ -21,16 +21,14 @@ class Plan(NamedTuple):
 
     name: of the folder; resolved: everything that decides the numbers, as JSON; file: the dataset's name
     compute: the dataset, from the folder and the command to be recorded
-    report: the dataset as text; tidy: its numbers, a row each; draw: its figures, written into a folder
+    report: what is said of the dataset, and its figures
     """
 
     name: str
     resolved: dict
     file: str
     compute: Callable[[RunFolder, str], xr.Dataset]
-    report: Callable[[xr.Dataset], str]
-    tidy: Callable[[xr.Dataset], pd.DataFrame]
-    draw: Callable[[xr.Dataset, Path], list[Path]]
+    report: Report
 
 
 def execute(plan: Plan, out: Path | None, command: str, threads: int) -> None:
@@ -44,10 +42,10 @@ def execute(plan: Plan, out: Path | None, command: str, threads: int) -> None:
             set_threads(threads)
             schema.write(plan.compute(folder, command), path)
         dataset = schema.read(path)
-        text, table, numbers = plan.report(dataset), folder.path / "table.txt", folder.path / "summary.csv"
+        text, table, numbers = plan.report.text(dataset), folder.path / "table.txt", folder.path / "summary.csv"
         write_text(table, text)
-        write_text(numbers, plan.tidy(dataset).to_csv(index=False))
-        figures = plan.draw(dataset, folder.path / "figures")
+        write_text(numbers, plan.report.tidy(dataset).to_csv(index=False))
+        figures = plan.report.draw(dataset, folder.path / "figures")
     finally:
         folder.close()
     print(text)

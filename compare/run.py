@@ -116,8 +116,7 @@ def _toy_plan(args: Namespace) -> Plan:
     if "retrain" in args and args.training_steps is None:
         config = config.with_given({"training_steps": 200 if args.quick else shipped_config("cnn").steps})
     return Plan("toy", resolved(config), "result.nc",
-                lambda folder, command: carry_out(toy_study(config, folder), folder, command), toy.report,
-                toy.tidy, toy.draw)
+                lambda folder, command: carry_out(toy_study(config, folder), folder, command), toy.REPORT)
 
 
 def _image_plan(args: Namespace) -> Plan:
@@ -142,7 +141,7 @@ def _image_plan(args: Namespace) -> Plan:
         study = image_study(networks, inputs.training, config, folder.config, on_the_way)
         return carry_out(study, folder, command)
 
-    return Plan(inputs.name, resolved, "result.nc", compute, images.report, images.tidy, images.draw)
+    return Plan(inputs.name, resolved, "result.nc", compute, images.REPORT)
 
 
 def _refuse_training(args: Namespace) -> None:

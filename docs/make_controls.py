@@ -62,14 +62,14 @@ def controls(study: xr.Dataset, blends: np.ndarray, layout: ToyLayout) -> xr.Dat
     others = [*study.machine.values, *(f"constant blend, w = {weight}" for weight in WEIGHTS), *networks]
     colours = lambda images: decode(images, layout)[0].reshape(len(images), -1)
     same = [[(colours(one) == colours(network)).all(axis=1).mean() for network in generated] for one in drawn]
-    described = lambda dims, values, long_name: (dims, values, {"long_name": long_name, "units": "1"})
+    variable = lambda dims, values, long_name: (dims, values, {"long_name": long_name, "units": "1"})
     return xr.Dataset(
-        {"r2": described(("weight", "network", "sample"),
+        {"r2": variable(("weight", "network", "sample"),
                          agreement(blends[:, None], generated[None]).r2.astype(np.float32),
                          "squared Pearson correlation of the constant blend's image and the network's"),
-         "consistent": described(("weight", "sample"), np.stack([consistent(one, layout) for one in blends]),
+         "consistent": variable(("weight", "sample"), np.stack([consistent(one, layout) for one in blends]),
                                  "whether the constant blend's sample is consistent"),
-         "same_image": described(("other", "network"), np.array(same),
+         "same_image": variable(("other", "network"), np.array(same),
                                  "share of samples whose decoded colours are those of the network's sample")},
         {"weight": list(WEIGHTS), "network": networks, "other": others},
         {"study": json.dumps({"command": study.attrs["command"], "created_at": study.attrs["created_at"]})})

@@ -25,7 +25,7 @@ import numpy as np
 import xarray as xr
 
 from compare.attribution.trace import distinct_images, shares
-from compare.result.schema import described
+from compare.result.schema import variable
 
 COPY, MOSAIC, NEITHER = "copy", "mosaic", "neither"
 
@@ -129,8 +129,8 @@ def copy_test(x: np.ndarray, found: dict[str, np.ndarray], null_copy_error: np.n
               "verdict": classify(found["copy_error"], copy_p, mosaic_p, level).astype(object),
               "image": np.asarray(x, dtype=np.float32),
               "null_copy_error": null_copy_error, "null_mosaic_error": null_mosaic_error}
-    return xr.Dataset({name: described(dims, values[name], long_name) for name, (dims, long_name) in VARIABLES.items()},
-                      {"sample": described("sample", np.arange(len(x)), "index of the sample")})
+    return xr.Dataset({name: variable(dims, values[name], long_name) for name, (dims, long_name) in VARIABLES.items()},
+                      {"sample": variable("sample", np.arange(len(x)), "index of the sample")})
 
 
 def _distance(x: np.ndarray, x0: np.ndarray) -> np.ndarray:

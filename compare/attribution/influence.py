@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from compare.result.schema import described
+from compare.result.schema import variable
 from theory.errors import UserError
 
 
@@ -28,7 +28,7 @@ def influence(machine, x: np.ndarray, sigma, images: Sequence[int], **options) -
     change = np.sqrt(((whole - without) ** 2).sum(axis=2))
     pixels = ("left_out", "sample", "y", "x")
     return xr.Dataset(
-        {"without": described(("left_out", "sample", "channel", "y", "x"), without, "x0 without the training image"),
-         "change": described(pixels, change, "distance that the pixel moves without the training image"),
-         "total": described(pixels[:2], np.sqrt((change**2).mean(axis=(-2, -1))), "root mean square change")},
-        {"left_out": described("left_out", [int(i) for i in images], "training image that is left out")})
+        {"without": variable(("left_out", "sample", "channel", "y", "x"), without, "x0 without the training image"),
+         "change": variable(pixels, change, "distance that the pixel moves without the training image"),
+         "total": variable(pixels[:2], np.sqrt((change**2).mean(axis=(-2, -1))), "root mean square change")},
+        {"left_out": variable("left_out", [int(i) for i in images], "training image that is left out")})

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import xarray as xr
 
-from compare.result.schema import described
+from compare.result.schema import variable
 from compare.study.sampling import Trajectory
 from theory import UserError
 from theory.samplers import ddim
@@ -109,10 +109,10 @@ def shares(found: xr.Dataset, top: int = 16) -> xr.Dataset:
         share[b, : len(best)] = total[best] / (one.weight.size / one.sizes["rank"])
     dims = ("sample", "contributor")
     return xr.Dataset(
-        {"image": described(dims, image, "training image, -1 for none"),
-         "share": described(dims, share, "mean posterior weight over pixels and steps")},
+        {"image": variable(dims, image, "training image, -1 for none"),
+         "share": variable(dims, share, "mean posterior weight over pixels and steps")},
         {"sample": found.sample,
-         "contributor": described("contributor", np.arange(top), "rank of the image by share")})
+         "contributor": variable("contributor", np.arange(top), "rank of the image by share")})
 
 
 class _RecordingMachine:
@@ -139,9 +139,9 @@ def _most_attended(alpha: np.ndarray, shape: tuple[int, int]) -> dict[str, tuple
     dims, pixels = ("sample", "y", "x", "other"), (B, *shape, best.shape[-1])
     places = np.unravel_index(best, shape)
     y, x = (place.astype(np.int32).reshape(pixels) for place in places)
-    return {"other_y": described(dims, y, "row of the attended pixel", "pixel"),
-            "other_x": described(dims, x, "column of the attended pixel", "pixel"),
-            "attention": described(dims, np.take_along_axis(alpha, best, -1).reshape(pixels), "attention weight alpha")}
+    return {"other_y": variable(dims, y, "row of the attended pixel", "pixel"),
+            "other_x": variable(dims, x, "column of the attended pixel", "pixel"),
+            "attention": variable(dims, np.take_along_axis(alpha, best, -1).reshape(pixels), "attention weight alpha")}
 
 
 def _joined(found: list[xr.Dataset], phi, drawn, schedule: Schedule, patch_sizes, strengths) -> xr.Dataset:
@@ -150,11 +150,11 @@ def _joined(found: list[xr.Dataset], phi, drawn, schedule: Schedule, patch_sizes
     t = np.arange(1, steps + 1) / steps
     dataset = xr.concat(found, "step", coords="minimal", compat="override")
     image = ("channel", "y", "x")
-    dataset["phi"] = described(("step", "sample", *image), np.stack(phi).astype(np.float32),
+    dataset["phi"] = variable(("step", "sample", *image), np.stack(phi).astype(np.float32),
                                "noisy image, variance preserving")
-    dataset["drawn"] = described(("sample", *image), np.asarray(drawn, dtype=np.float32), "image at t = 0")
+    dataset["drawn"] = variable(("sample", *image), np.asarray(drawn, dtype=np.float32), "image at t = 0")
     values = {"step": np.arange(steps), "t": t, "sigma": np.asarray(schedule.sigma(t), dtype=np.float64),
               "patch_size": np.zeros(steps, dtype=np.int32) if patch_sizes is None else np.asarray(patch_sizes),
               "strength": np.full(steps, np.nan) if strengths is None else np.asarray(strengths, dtype=np.float64)}
-    return dataset.assign_coords({name: described("step", values[name], long_name)
+    return dataset.assign_coords({name: variable("step", values[name], long_name)
                                   for name, long_name in STEP.items()})

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import xarray as xr
 
-from compare.result.schema import described
+from compare.result.schema import variable
 from compare.study.lineup import WINDOW
 from empirical import checkpoint
 from empirical.toy_networks import VARIANTS, shipped
@@ -36,9 +36,9 @@ def data(source) -> xr.Dataset:
             times = torch.full((len(phi),), t)
             maps[i, j] = network.attention_map(torch.tensor(phi, dtype=torch.float32), times).mean(dim=0).numpy()
     return xr.Dataset(
-        {"attention": described(("source", "time", "pixel", "attended"), maps, "mean attention weight alpha")},
-        {"source": described("source", np.array([*machines, *networks], dtype=object), "machine or network"),
-         "time": described("time", list(TIMES), "time t")},
+        {"attention": variable(("source", "time", "pixel", "attended"), maps, "mean attention weight alpha")},
+        {"source": variable("source", np.array([*machines, *networks], dtype=object), "machine or network"),
+         "time": variable("time", list(TIMES), "time t")},
         {"height": images.shape[2], "width": images.shape[3]})
 
 

@@ -9,7 +9,7 @@ import xarray as xr
 
 from compare.paper.source import Source, attentive
 from compare.result.published import KG_PATCH_SIZES
-from compare.result.schema import described
+from compare.result.schema import variable
 from compare.result.summary import els_of, variants_of
 from theory.schedules import CosineSchedule
 
@@ -49,12 +49,12 @@ def data(source: Source) -> xr.Dataset:
         names.append(name)
     curves = {**_fitted(source), **_published(source)}
     return xr.Dataset(
-        {"sensitivity": described(("network", "time", "y", "x"), np.array(maps), "mean |d eps(centre) / d phi|"),
-         "patch_size": described(("curve", "step"), np.array(list(curves.values())), "window side k")},
-        {"network": described("network", np.array(names, dtype=object), "network"),
-         "time": described("time", list(TIMES), "time of the heat maps"),
-         "curve": described("curve", np.array(list(curves), dtype=object), "whose k(t)"),
-         "t": described("step", np.arange(1, 21) / 20, "time of the step")})
+        {"sensitivity": variable(("network", "time", "y", "x"), np.array(maps), "mean |d eps(centre) / d phi|"),
+         "patch_size": variable(("curve", "step"), np.array(list(curves.values())), "window side k")},
+        {"network": variable("network", np.array(names, dtype=object), "network"),
+         "time": variable("time", list(TIMES), "time of the heat maps"),
+         "curve": variable("curve", np.array(list(curves), dtype=object), "whose k(t)"),
+         "t": variable("step", np.arange(1, 21) / 20, "time of the step")})
 
 
 def _fitted(source: Source) -> dict[str, np.ndarray]:

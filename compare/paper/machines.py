@@ -8,7 +8,7 @@ import xarray as xr
 from compare.attribution.trace import inspect_machine
 from compare.report.plots import PALETTE, rgb, shaded_sources
 from compare.result.published import KG_PATCH_SIZES
-from compare.result.schema import described
+from compare.result.schema import variable
 from compare.study.sampling import initial_noise
 from theory import CosineSchedule, EquivariantLocalScore, IdealScore, LocalScore
 
@@ -30,8 +30,8 @@ def data(source) -> xr.Dataset:
         drawn.append(found[names].isel(sample=0, rank=0).isel(step=[19, 11, 7, 0]))
     dataset = xr.concat(drawn, "machine").assign_coords(machine=np.array(list(machines), dtype=object))
     used = np.unique(dataset.image)
-    dataset["noise"] = described(("channel", "y", "x"), phi_1[0], "noise at t = 1")
-    dataset["training"] = described(("used", "channel", "y", "x"), images[used], "training images named")
+    dataset["noise"] = variable(("channel", "y", "x"), phi_1[0], "noise at t = 1")
+    dataset["training"] = variable(("used", "channel", "y", "x"), images[used], "training images named")
     return dataset.assign_coords(used=used).assign_attrs(data=DATA, training_images=len(images))
 
 

@@ -93,6 +93,6 @@ def _some(rows: list[Row], source: Source, quick: int, full: int) -> xr.Dataset:
 
 def scatter(source: Source) -> xr.Dataset:
     """KG figures 10 to 12: r of ELS against r of the ideal score, of each sample and network without attention."""
-    return points.data({f"{name}, {variant}": points.pair(result, variant, first_network(result, variant))
+    return points.data({f"{name}, {variant}": points.pair(result, variant)
                         for name, result in source.real.items() for variant in variants_of(result)
                         if not attentive(variant)})

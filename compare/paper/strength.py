@@ -8,7 +8,7 @@ import xarray as xr
 from compare.measure.agreement import agreement
 from compare.measure.intervals import binomial_interval, bootstrap_interval
 from compare.report.grid import images_kept
-from compare.result.schema import described
+from compare.result.schema import variable
 from compare.result.summary import first_network, most_steps, variant_rate, variants_of
 from empirical import consistency
 from theory import AttentionScore, CosineSchedule, ddim
@@ -35,12 +35,12 @@ def data(source) -> xr.Dataset:
             r2[i, j] = bootstrap_interval(agreement(drawn, generated).r2)[:3]
     own = [variant_rate(result, "consistent", v, steps) for v in variants]
     return xr.Dataset(
-        {"consistent": described(("strength", "end"), rate, "share of consistent samples of the machine"),
-         "r2": described(("strength", "variant", "end"), r2, "median r2 of machine and network"),
-         "network_consistent": described("variant", [one.estimate for one in own], "share of the networks")},
-        {"strength": described("strength", list(strengths), "attention strength lambda"),
-         "variant": described("variant", np.array(variants, dtype=object), "network"),
-         "end": described("end", np.array(["estimate", "low", "high"], dtype=object), "of the 95 % interval")},
+        {"consistent": variable(("strength", "end"), rate, "share of consistent samples of the machine"),
+         "r2": variable(("strength", "variant", "end"), r2, "median r2 of machine and network"),
+         "network_consistent": variable("variant", [one.estimate for one in own], "share of the networks")},
+        {"strength": variable("strength", list(strengths), "attention strength lambda"),
+         "variant": variable("variant", np.array(variants, dtype=object), "network"),
+         "end": variable("end", np.array(["estimate", "low", "high"], dtype=object), "of the 95 % interval")},
         {"patch_size": PATCH, "samples": count, "network_steps": steps})
 
 

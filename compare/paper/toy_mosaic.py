@@ -8,7 +8,7 @@ import xarray as xr
 from compare.attribution import trace
 from compare.attribution.trace import inspect_machine
 from compare.report.plots import PALETTE, rgb, shaded_sources
-from compare.result.schema import described
+from compare.result.schema import variable
 from theory import AttentionScore, CosineSchedule, EquivariantLocalScore
 
 PATCH, STRENGTH, STEPS = 3, 0.1, 20
@@ -26,9 +26,9 @@ def mosaic(source) -> xr.Dataset:
     one = at.isel(sample=sample)
     used = list(dict.fromkeys(one.image.values.ravel().tolist()))
     dataset = one[["image", "source_y", "source_x", "weight", "phi", "x0"]]
-    dataset["mosaic"] = described(("channel", "y", "x"), trace.mosaic(found.isel(sample=sample, step=step), images),
+    dataset["mosaic"] = variable(("channel", "y", "x"), trace.mosaic(found.isel(sample=sample, step=step), images),
                                   "each pixel's best patch")
-    dataset["training"] = described(("used", "channel", "y", "x"), images[used], "training images of the best patches")
+    dataset["training"] = variable(("used", "channel", "y", "x"), images[used], "training images of the best patches")
     return dataset.assign_coords(used=used)
 
 
@@ -77,13 +77,13 @@ def context(source) -> xr.Dataset:
     H, W = images.shape[2:]
     dims = ("channel", "y", "x")
     return xr.Dataset(
-        {"phi": described(dims, at.phi.values[b], "noisy image"),
-         "local": described(dims, local.x0.values[b], "ELS, the local score's posterior mean"),
-         "attention": described(("y", "x"), alpha[y * W + x_pixel].reshape(H, W), "attention weight of the pixel"),
-         "shared": described(dims, at.x0.values[b], "posterior mean with shared evidence"),
-         "entropy": described("machine", [float(one.entropy_images[b, y, x_pixel]) for one in (local, at)],
+        {"phi": variable(dims, at.phi.values[b], "noisy image"),
+         "local": variable(dims, local.x0.values[b], "ELS, the local score's posterior mean"),
+         "attention": variable(("y", "x"), alpha[y * W + x_pixel].reshape(H, W), "attention weight of the pixel"),
+         "shared": variable(dims, at.x0.values[b], "posterior mean with shared evidence"),
+         "entropy": variable("machine", [float(one.entropy_images[b, y, x_pixel]) for one in (local, at)],
                               "entropy over training images at the pixel", "nat")},
-        {"machine": described("machine", np.array(["ELS", "attention"], dtype=object), "machine")},
+        {"machine": variable("machine", np.array(["ELS", "attention"], dtype=object), "machine")},
         {"pixel_y": int(y), "pixel_x": int(x_pixel), "t": float(at.t), "strength": STRENGTH})
 
 

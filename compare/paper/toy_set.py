@@ -9,7 +9,7 @@ from compare.report.grid import Row, grid, images_kept
 from compare.report.plots import rgb
 from compare.report.toy import rule_of, stated
 from compare.result.published import CHANCE_CONSISTENT, FKTB_CONSISTENT
-from compare.result.schema import described
+from compare.result.schema import variable
 from compare.result.summary import first_network, most_steps, rate, variant_rate, variants_of
 from compare.study.sampling import initial_noise
 from empirical.toy import COLOURS
@@ -33,10 +33,10 @@ def structure(source) -> xr.Dataset:
     keys, values = training.layout.sample(4, 0)
     images = training.layout.render(keys, values)
     return xr.Dataset(
-        {"image": described(("sample", "channel", "y", "x"), images, "image in [-1, 1]"),
-         "key": described(("sample", "pair"), keys, "index of the key's colour"),
-         "value": described(("sample", "pair"), values, "index of the value's colour"),
-         "corner": described(("pair", "side", "axis"), training.layout.corners, "top-left pixel of each cell")},
+        {"image": variable(("sample", "channel", "y", "x"), images, "image in [-1, 1]"),
+         "key": variable(("sample", "pair"), keys, "index of the key's colour"),
+         "value": variable(("sample", "pair"), values, "index of the value's colour"),
+         "corner": variable(("pair", "side", "axis"), training.layout.corners, "top-left pixel of each cell")},
         attrs={"cell": training.layout.cell})
 
 
@@ -83,12 +83,12 @@ def consistency(source) -> xr.Dataset:
     machines = [rate(result, "consistent", name) for name in attending]
     ends = lambda intervals: np.array([[i.estimate, i.low, i.high] for i in intervals])
     return xr.Dataset(
-        {"network": described(("variant", "end"), ends(networks), "share of consistent samples of the networks"),
-         "machine": described(("variant", "end"), ends(machines), "share of those of the attention machine"),
-         "published": described("variant", [FKTB_CONSISTENT[v] for v in variants], "share by Finn et al. 2025")},
-        {"variant": described("variant", np.array(variants, dtype=object), "network"),
-         "stated": described("variant", np.array(attending, dtype=object), "the machine, stated beforehand"),
-         "end": described("end", np.array(["estimate", "low", "high"], dtype=object), "of the 95 % interval")},
+        {"network": variable(("variant", "end"), ends(networks), "share of consistent samples of the networks"),
+         "machine": variable(("variant", "end"), ends(machines), "share of those of the attention machine"),
+         "published": variable("variant", [FKTB_CONSISTENT[v] for v in variants], "share by Finn et al. 2025")},
+        {"variant": variable("variant", np.array(variants, dtype=object), "network"),
+         "stated": variable("variant", np.array(attending, dtype=object), "the machine, stated beforehand"),
+         "end": variable("end", np.array(["estimate", "low", "high"], dtype=object), "of the 95 % interval")},
         {"network_steps": steps, "chance": CHANCE_CONSISTENT["one-to-one"],
          "chance_published": FKTB_CONSISTENT["random"]})
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from functools import partial
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
 from compare.measure import residual
 from compare.report import sections
-from compare.report.plots import save_figure
-from compare.report.table import Section, Steps, as_text, as_tidy, format_interval, table_section
+from compare.report.plots import a_column_each, legend_above, reach
+from compare.report.report import Picture, Report
+from compare.report.table import Section, Steps, format_interval, table_section
 from compare.result import attention as own
 from compare.result import summary
 
@@ -33,16 +31,6 @@ COLOURS = {("evidence_sharing", "network"): "C5", ("joint_matching", "network"):
 
 SLOPE_FROM = 0.05
 """The explained share from which a slope is drawn: below, it is the slope of noise."""
-
-
-def report(dataset: xr.Dataset) -> str:
-    """Return the study as text, ending in a newline."""
-    return as_text(_sections(dataset))
-
-
-def tidy(dataset: xr.Dataset) -> pd.DataFrame:
-    """Return the study's numbers, a row a number."""
-    return as_tidy(_sections(dataset))
 
 
 def _sections(dataset: xr.Dataset) -> list[Section]:
@@ -66,42 +54,44 @@ def _rates(dataset: xr.Dataset) -> Section:
     for variant in summary.variants_of(dataset):
         sources |= {(variant, steps): summary.networks_of(dataset, variant, steps)
                     for steps in summary.steps_of(dataset)}
-        sources |= {(machine, step): [machine] for machine in (own.els_of(dataset, variant), own.ideal_of(dataset))}
-        sources |= {(own.title(dataset, form, variant), step): own.machines_of(dataset, form, variant)
-                    for form in own.forms_of(dataset, variant)}
+        alone = {name: [name] for name in (summary.els_of(dataset, variant), summary.ideal_of(dataset))}
+        sources |= {(name, step): machines for name, machines in (alone | own.named_forms(dataset, variant)).items()}
     first, *others = (f"{chance[quality]:.3f}" for quality in QUALITIES if quality in chance)
     return sections.rates(dataset, sources, columns, ["random colours", "", first, "", *others])
 
 
+def _some_steps(dataset: xr.Dataset) -> tuple[slice, str]:
+    """At most about ten steps, and a header that names their t."""
+    steps = slice(1, None, max(1, dataset.sizes["step"] // 10))
+    return steps, "t = " + " ".join(f"{t:.2f}" for t in dataset.t.values[steps])
+
+
 def _losses(dataset: xr.Dataset) -> Section:
     """Denoising loss at every other step, and its mean over t above that of the ELS fitted to the CNN."""
-    first = summary.variants_of(dataset)[0]
-    steps = slice(1, None, max(1, dataset.sizes["step"] // 10))
+    first, (steps, t) = summary.variants_of(dataset)[0], _some_steps(dataset)
     rows = [[name, Steps(loss.mean("point").values[steps], ".4f"), own.loss_above_local(dataset, loss, first)]
             for name, loss in _named_losses(dataset).items()]
-    header = ["denoiser", "at t = " + " ".join(f"{t:.2f}" for t in dataset.t.values[steps]),
-              f"mean over t, minus {own.els_of(dataset, first)}"]
     return table_section("loss", "Denoising loss, of eps, on noised training images; networks, and closed forms by "
-                         "their own map: mean over training seeds", header, rows, form="+.4f")
+                         "their own map: mean over training seeds",
+                         ["denoiser", f"at {t}", f"mean over t, minus {summary.els_of(dataset, first)}"], rows,
+                         form="+.4f")
 
 
 def _named_losses(dataset: xr.Dataset) -> dict[str, xr.DataArray]:
     """Losses (point, step) of the ideal score, ELS of each window, each variant, and each form of those that attend."""
-    found = {own.ideal_of(dataset): own.losses(dataset, [own.ideal_of(dataset)])}
+    found = {summary.ideal_of(dataset): own.losses(dataset, [summary.ideal_of(dataset)])}
     found |= {f"els k={k}": dataset.window_loss.sel(candidate_patch_size=k)
               for k in dataset.candidate_patch_size.values}
     found |= {variant: own.losses(dataset, own.subjects_of(dataset, variant))
               for variant in summary.variants_of(dataset)}
     for variant in own.attention_variants(dataset):
-        found |= {own.title(dataset, form, variant): own.losses(dataset, own.machines_of(dataset, form, variant))
-                  for form in own.forms_of(dataset, variant)}
+        found |= {name: own.losses(dataset, machines) for name, machines in own.named_forms(dataset, variant).items()}
     return found
 
 
 def _agreement(dataset: xr.Dataset) -> Section:
     """At every other step: median r2 of x0hat, at noised images and on the network's own path."""
-    steps = slice(1, None, max(1, dataset.sizes["step"] // 10))
-    rows = []
+    rows, (steps, t) = [], _some_steps(dataset)
     for variant in summary.variants_of(dataset):
         for form in own.companions_of(dataset):
             for on, where in (("point", "noised images"), ("path", "own path")):
@@ -109,8 +99,7 @@ def _agreement(dataset: xr.Dataset) -> Section:
                 if not np.isnan(values).all():
                     rows.append([variant, form, where, Steps(values[steps], ".3f")])
     return table_section("agreement by step", "Median r2 of x0hat at the same noisy image, network and companion",
-                         ["network", "companion", "at", "t = " + " ".join(f"{t:.2f}" for t in dataset.t.values[steps])],
-                         rows, labels=3)
+                         ["network", "companion", "at", t], rows, labels=3)
 
 
 def _residual(dataset: xr.Dataset, variant: str) -> Section:
@@ -128,21 +117,19 @@ def _residual(dataset: xr.Dataset, variant: str) -> Section:
 
 
 def _ends(dataset: xr.Dataset, variant: str) -> Section:
-    steps, els, ideal = summary.most_steps(dataset), own.els_of(dataset, variant), own.ideal_of(dataset)
-    named = {own.title(dataset, form, variant): own.machines_of(dataset, form, variant)
-             for form in own.forms_of(dataset, variant)}
+    els, ideal = summary.els_of(dataset, variant), summary.ideal_of(dataset)
     rows = []
-    for name, machine in {els: els, **named, ideal: ideal}.items():
-        gain = "" if machine == els else format_interval(summary.gain(dataset, machine, els, variant, steps), "+.3f")
-        rows.append([name, summary.machine_agreement(dataset, "r2", machine, variant, steps), gain,
+    for name, machine in {els: els, **own.named_forms(dataset, variant), ideal: ideal}.items():
+        gain = "" if machine == els else format_interval(summary.gain(dataset, machine, els, variant), "+.3f")
+        rows.append([name, summary.machine_agreement(dataset, "r2", machine, variant), gain,
                      summary.rate(dataset, "consistent", machine)])
-    if len(summary.networks_of(dataset, variant, steps)) > 1:
-        rows.append(["another training seed", summary.seed_ceiling(dataset, "r2", variant, steps), "",
-                     summary.variant_rate(dataset, "consistent", variant, steps)])
-    if summary.steps_of(dataset)[-1] < steps:
+    if len(summary.networks_of(dataset, variant)) > 1:
+        rows.append(["another training seed", summary.seed_ceiling(dataset, "r2", variant), "",
+                     summary.variant_rate(dataset, "consistent", variant)])
+    if len(summary.steps_of(dataset)) > 1:
         rows.append(["the network's own fewer steps", summary.step_ceiling(dataset, "r2", variant), "", ""])
-    return table_section("ends", f"{variant} at {steps} steps, sample by sample from the same noise",
-                         ["machine", "median r2", f"mean r2 minus {els}", "consistent"], rows, variant=variant)
+    return table_section("ends", f"{variant} at {summary.most_steps(dataset)} steps, sample by sample from the same "
+                         "noise", ["machine", "median r2", f"mean r2 minus {els}", "consistent"], rows, variant=variant)
 
 
 def _fits(dataset: xr.Dataset) -> Section:
@@ -160,19 +147,18 @@ def _fits(dataset: xr.Dataset) -> Section:
 
 def _answers(dataset: xr.Dataset) -> Section:
     """Of each network with attention: the form that explains most, and the one whose samples are nearest."""
-    steps = summary.most_steps(dataset)
     lines = ["Does a closed form of attention predict the network with attention better than ELS does? The forms named "
              "are picked after the fact, out of all above"]
     for variant in own.attention_variants(dataset):
-        els = own.els_of(dataset, variant)
-        gains = {form: summary.gain(dataset, own.machines_of(dataset, form, variant), els, variant, steps)
+        els = summary.els_of(dataset, variant)
+        gains = {form: summary.gain(dataset, own.machines_of(dataset, form, variant), els, variant)
                  for form in own.theories_of(dataset, variant)}
         explains, nearest = own.best_form(dataset, variant), max(gains, key=lambda form: gains[form].estimate)
         for form, best in ((explains, "explains most of where it parts from ELS"), (nearest, "draws nearest to it")):
             gain = gains[form]
             end = "better" if gain.low > 0.0 else "worse" if gain.high < 0.0 else "neither better nor worse"
             rate = summary.rate(dataset, "consistent", own.machines_of(dataset, form, variant))
-            network = summary.variant_rate(dataset, "consistent", variant, steps)
+            network = summary.variant_rate(dataset, "consistent", variant)
             lines.append(
                 f"  {variant}: '{form}' {best}: explained {format_interval(own.explained(dataset, variant, form))}, "
                 f"drawn to the end {end} than ELS, r2 {format_interval(gain, '+.3f')}; consistent "
@@ -180,24 +166,18 @@ def _answers(dataset: xr.Dataset) -> Section:
     return Section("\n".join(lines))
 
 
-# Figures
-
-
-def draw(dataset: xr.Dataset, folder: Path) -> list[Path]:
-    """Write loss.png, agreement.png, residual.png and ends.png into `folder`; returns their paths."""
-    folder.mkdir(exist_ok=True)
+def _pictures(dataset: xr.Dataset) -> dict[str, Picture]:
     wide = 0.6 + 2.4 * len(summary.variants_of(dataset))
-    figures = {"loss.png": (_draw_loss, wide, 2.9), "agreement.png": (_draw_agreement, wide, 3.6),
-               "residual.png": (_draw_residual, wide, 4.4), "ends.png": (_draw_ends, wide, 3.4)}
-    return [save_figure(folder / name, partial(content, dataset=dataset), (width, height))
-            for name, (content, width, height) in figures.items()]
+    drawn = {"loss.png": (_draw_loss, 2.9), "agreement.png": (_draw_agreement, 3.6), "residual.png":
+             (_draw_residual, 4.4), "ends.png": (_draw_ends, 3.4)}
+    return {name: Picture(draw, dataset, (wide, height)) for name, (draw, height) in drawn.items()}
 
 
 def _draw_loss(figure: Figure, dataset: xr.Dataset) -> None:
     """Denoising loss above that of the ideal score, the floor of every denoiser on this training set."""
     t, variants = dataset.t.values, summary.variants_of(dataset)
-    floor = own.losses(dataset, [own.ideal_of(dataset)]).mean("point")
-    panels = figure.subplots(1, len(variants), sharey=True, squeeze=False)[0]
+    floor = own.losses(dataset, [summary.ideal_of(dataset)]).mean("point")
+    panels = a_column_each(figure, len(variants))[0]
     above = lambda loss: loss.mean("point") - floor
     for axes, variant in zip(panels, variants):
         for k in dataset.candidate_patch_size.values:
@@ -209,13 +189,13 @@ def _draw_loss(figure: Figure, dataset: xr.Dataset) -> None:
         axes.plot(t, above(own.losses(dataset, own.subjects_of(dataset, variant))), **NETWORK, label="network")
         axes.set(title=variant, xlabel="t (1 = most noise)", xlim=(0.0, 1.0))
     panels[0].set_ylabel("eps loss above the ideal score's")
-    _legend(figure, panels)
+    legend_above(figure, panels, 6)
 
 
 def _draw_agreement(figure: Figure, dataset: xr.Dataset) -> None:
     """How near network and companion are at the same noisy image: noised images drawn, the network's path dashed."""
     t, variants = dataset.t.values, summary.variants_of(dataset)
-    rows = figure.subplots(2, len(variants), sharex=True, sharey="row", squeeze=False)
+    rows = a_column_each(figure, len(variants), 2)
     for column, variant in zip(rows.T, variants):
         for form in own.companions_of(dataset):
             for on, style in (("point", "-"), ("path", "--")):
@@ -229,7 +209,7 @@ def _draw_agreement(figure: Figure, dataset: xr.Dataset) -> None:
         rows[1, -1].plot([], [], style, color="0.6", label=label)
     rows[0, 0].set_ylabel("1 - cos, eps")
     rows[1, 0].set_ylabel("r2, x0hat")
-    _legend(figure, rows[1], columns=3)
+    legend_above(figure, rows[1], 3)
 
 
 def _companion(dataset: xr.Dataset, form: str) -> dict:
@@ -242,7 +222,7 @@ def _companion(dataset: xr.Dataset, form: str) -> dict:
 def _draw_residual(figure: Figure, dataset: xr.Dataset) -> None:
     """The network's distance from ELS, the share of it that each closed form explains, and its slope, step by step."""
     t, variants = dataset.t.values, summary.variants_of(dataset)
-    rows = figure.subplots(3, len(variants), sharex=True, sharey="row", squeeze=False)
+    rows = a_column_each(figure, len(variants), 3)
     for column, variant in zip(rows.T, variants):
         names = [form for form in own.against_of(dataset, variant)
                  if dataset.form_kind.sel(form=form) != "network" or dataset.role.sel(form=form) == "ceiling"]
@@ -260,34 +240,32 @@ def _draw_residual(figure: Figure, dataset: xr.Dataset) -> None:
         column[2].set(xlabel="t (1 = most noise)", xlim=(0.0, 1.0))
     for axes, label in zip(rows[:, 0], ("|network - ELS|, eps", "explained", f"slope, if {SLOPE_FROM:.0%} explained")):
         axes.set_ylabel(label)
-    _legend(figure, rows[1])
+    legend_above(figure, rows[1], 6)
 
 
 def _draw_ends(figure: Figure, dataset: xr.Dataset) -> None:
     """r2 with the network against the share of consistent samples, a point a machine; the network's own as lines."""
-    steps, variants = summary.most_steps(dataset), summary.variants_of(dataset)
-    panels = figure.subplots(1, len(variants), sharex=True, sharey=True, squeeze=False)[0]
+    variants = summary.variants_of(dataset)
+    panels = a_column_each(figure, len(variants))[0]
     for axes, variant in zip(panels, variants):
-        forms = own.forms_of(dataset, variant)
-        points = {form: own.machines_of(dataset, form, variant) for form in forms}
-        points |= {"els": own.els_of(dataset, variant), "ideal": own.ideal_of(dataset)}
+        points = {form: own.machines_of(dataset, form, variant) for form in own.forms_of(dataset, variant)}
+        points |= {"els": summary.els_of(dataset, variant), "ideal": summary.ideal_of(dataset)}
         for label, machine in points.items():
             rate = summary.rate(dataset, "consistent", machine)
-            r2 = summary.machine_agreement(dataset, "r2", machine, variant, steps)
+            r2 = summary.machine_agreement(dataset, "r2", machine, variant)
             style = _style(dataset, label)
-            axes.errorbar(rate.estimate, r2.estimate, yerr=[[r2.estimate - r2.low], [r2.high - r2.estimate]],
-                          xerr=[[rate.estimate - rate.low], [rate.high - rate.estimate]], fmt="o", label=label,
+            axes.errorbar(rate.estimate, r2.estimate, yerr=reach([r2]), xerr=reach([rate]), fmt="o", label=label,
                           color=style["color"], elinewidth=0.6,
                           markerfacecolor=None if style["linestyle"] == "-" else "none")
-        network = summary.variant_rate(dataset, "consistent", variant, steps)
+        network = summary.variant_rate(dataset, "consistent", variant)
         axes.axvspan(network.low, network.high, color="C1", alpha=0.25, linewidth=0, label="the network's rate")
-        if len(summary.networks_of(dataset, variant, steps)) > 1:
-            seed = summary.seed_ceiling(dataset, "r2", variant, steps)
+        if len(summary.networks_of(dataset, variant)) > 1:
+            seed = summary.seed_ceiling(dataset, "r2", variant)
             axes.axhspan(seed.low, seed.high, color="0.6", alpha=0.25, linewidth=0, label="another training seed")
-        axes.set(title=f"{variant}, {steps} steps", xlabel="share of consistent samples", xlim=(-0.03, 1.04),
-                 ylim=(0.3, 1.02))
+        axes.set(title=f"{variant}, {summary.most_steps(dataset)} steps", xlabel="share of consistent samples",
+                 xlim=(-0.03, 1.04), ylim=(0.3, 1.02))
     panels[0].set_ylabel("median r2 with the network")
-    _legend(figure, panels)
+    legend_above(figure, panels, 6)
 
 
 def _style(dataset: xr.Dataset, form: str) -> dict:
@@ -297,6 +275,5 @@ def _style(dataset: xr.Dataset, form: str) -> dict:
     return {"color": COLOURS[one.form_kind.item(), one.form_attention.item()], "linestyle": line}
 
 
-def _legend(figure: Figure, panels, columns: int = 6) -> None:
-    handles = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels())}
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=columns)
+REPORT = Report(_sections, _pictures)
+report, tidy, draw = REPORT.text, REPORT.tidy, REPORT.draw

@@ -4,27 +4,16 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from compare.report.plots import save_figure
-from compare.report.table import Section, as_text, as_tidy, format_interval, table_section
+from compare.report.plots import reach
+from compare.report.report import Picture, Report
+from compare.report.table import Section, format_interval, table_section
 from compare.result import capacity as own
 from compare.result import summary
-
-
-def report(dataset: xr.Dataset) -> str:
-    """Return one table of networks and machines, ending in a newline."""
-    return as_text(_sections(dataset))
-
-
-def tidy(dataset: xr.Dataset) -> pd.DataFrame:
-    """Return the study's numbers, a row a number."""
-    return as_tidy(_sections(dataset))
 
 
 def _sections(dataset: xr.Dataset) -> list[Section]:
@@ -48,13 +37,12 @@ def _sections(dataset: xr.Dataset) -> list[Section]:
 
 
 def _network(dataset: xr.Dataset, variant: str, window: str, bare: list[str], forms: list[str]) -> list:
-    steps = summary.most_steps(dataset)
-    networks = summary.networks_of(dataset, variant, steps)
+    networks = summary.networks_of(dataset, variant)
     return [variant, str(len(networks)), format_interval(own.loss(dataset, variant), ".4f"),
             format_interval(own.loss(dataset, variant, window), "+.4f"),
-            *(summary.machine_agreement(dataset, "r2", name, variant, steps) for name in bare),
-            summary.seed_ceiling(dataset, "r2", variant, steps) if len(networks) > 1 else "",
-            *(format_interval(summary.gain(dataset, form, window, variant, steps), "+.3f") for form in forms),
+            *(summary.machine_agreement(dataset, "r2", name, variant) for name in bare),
+            summary.seed_ceiling(dataset, "r2", variant) if len(networks) > 1 else "",
+            *(format_interval(summary.gain(dataset, form, window, variant), "+.3f") for form in forms),
             summary.rate(dataset, "consistent", networks)]
 
 
@@ -67,11 +55,8 @@ def _machine(dataset: xr.Dataset, name: str, window: str, columns: int) -> list:
 # The figure: loss, agreement, rate and what closed forms add against training steps, by capacity
 
 
-def draw(dataset: xr.Dataset, folder: Path) -> list[Path]:
-    """Write approach.png into `folder`; returns its path."""
-    folder.mkdir(exist_ok=True)
-    return [save_figure(folder / "approach.png", partial(_draw, dataset=dataset),
-                        (7.2, 5.0 if own.closed_forms(dataset) else 2.9))]
+def _pictures(dataset: xr.Dataset) -> dict[str, Picture]:
+    return {"approach.png": Picture(_draw, dataset, (7.2, 5.0 if own.closed_forms(dataset) else 2.9))}
 
 
 def _draw(figure: Figure, dataset: xr.Dataset) -> None:
@@ -100,12 +85,12 @@ def _draw(figure: Figure, dataset: xr.Dataset) -> None:
 
 def _quantities(dataset: xr.Dataset) -> dict:
     """What is drawn of a variant, by title."""
-    window, steps = own.window_machine(dataset), summary.most_steps(dataset)
+    window = own.window_machine(dataset)
     return {
         f"loss of eps above {window}": lambda name: own.loss(dataset, name, window),
-        f"median r2 with {window}": lambda name: summary.machine_agreement(dataset, "r2", window, name, steps),
-        "share consistent": lambda name: summary.variant_rate(dataset, "consistent", name, steps),
-    } | {f"r2 above {window}:\n{form}": partial(summary.gain, dataset, form, window, steps=steps)
+        f"median r2 with {window}": lambda name: summary.machine_agreement(dataset, "r2", window, name),
+        "share consistent": lambda name: summary.variant_rate(dataset, "consistent", name),
+    } | {f"r2 above {window}:\n{form}": partial(summary.gain, dataset, form, window)
          for form in own.closed_forms(dataset)}
 
 
@@ -114,10 +99,8 @@ def _curves(panels, quantities, dataset: xr.Dataset, capacity: str) -> None:
     labels = sorted(set(zip(of.training_step.values.tolist(), of.variant.values.tolist())))
     for axes, quantity in zip(panels, quantities):
         found = [quantity(name) for _, name in labels]
-        centre = np.array([interval.estimate for interval in found])
-        reach = np.abs(np.array([[interval.low, interval.high] for interval in found]).T - centre)
-        axes.errorbar([step for step, _ in labels], centre, yerr=reach, marker="o", markersize=3, elinewidth=0.6,
-                      label=capacity)
+        axes.errorbar([step for step, _ in labels], [interval.estimate for interval in found], yerr=reach(found),
+                      marker="o", markersize=3, elinewidth=0.6, label=capacity)
 
 
 def _bounds(panels, dataset: xr.Dataset) -> None:
@@ -137,3 +120,7 @@ def _apart(steps: np.ndarray) -> list[int]:
         if not kept or step > 1.5 * kept[-1]:
             kept.append(step)
     return kept
+
+
+REPORT = Report(_sections, _pictures)
+report, tidy, draw = REPORT.text, REPORT.tidy, REPORT.draw

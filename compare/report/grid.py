@@ -11,7 +11,7 @@ from matplotlib.collections import PatchCollection
 from matplotlib.patches import Rectangle
 
 from compare.report.plots import mosaic
-from compare.result.schema import described
+from compare.result.schema import variable
 
 ROW = 0.42
 """Height of a row in inches."""
@@ -59,13 +59,13 @@ def grid(rows: Sequence[Row], value: str = "value") -> xr.Dataset:
     colour = [np.broadcast_to(row.images[:S], (S, 3, *row.images.shape[2:])) for row in rows]
     filled = lambda values, default: np.full(S, default) if values is None else np.asarray(values)[:S]
     return xr.Dataset(
-        {"image": described(("row", "sample", "channel", "y", "x"), np.stack(colour).astype(np.float32),
+        {"image": variable(("row", "sample", "channel", "y", "x"), np.stack(colour).astype(np.float32),
                             "image in [-1, 1]"),
-         "value": described(("row", "sample"), np.stack([filled(row.values, np.nan) for row in rows]), value),
-         "marked": described(("row", "sample"), np.stack([filled(row.marked, False) for row in rows]), "marked")},
-        {"row": described("row", np.array([row.label for row in rows], dtype=object), "what the row shows"),
-         "strong": described("row", np.array([row.strong for row in rows]), "whether its label is bold"),
-         "sample": described("sample", np.arange(S), "index of the sample")})
+         "value": variable(("row", "sample"), np.stack([filled(row.values, np.nan) for row in rows]), value),
+         "marked": variable(("row", "sample"), np.stack([filled(row.marked, False) for row in rows]), "marked")},
+        {"row": variable("row", np.array([row.label for row in rows], dtype=object), "what the row shows"),
+         "strong": variable("row", np.array([row.strong for row in rows]), "whether its label is bold"),
+         "sample": variable("sample", np.arange(S), "index of the sample")})
 
 
 def size(dataset: xr.Dataset, named: bool = False) -> tuple[float, float]:

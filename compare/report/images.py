@@ -4,44 +4,22 @@ is lost, what was fitted."""
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
 from compare.report import grid, scatter, sections
-from compare.report.plots import save_figure
-from compare.report.table import Section, Steps, as_text, as_tidy, table_section
+from compare.report.plots import a_column_each, legend_above
+from compare.report.report import Picture, Report
+from compare.report.table import Section, Steps, table_section
 from compare.result import summary
 from compare.result.identity import for_variant, machines
 from compare.result.published import KG_PATCH_SIZES, kg_correlation
 
 COLUMNS = 14
 """Samples that are shown side by side."""
-
-
-def report(dataset: xr.Dataset) -> str:
-    """Return all sections as text, ending in a newline."""
-    return as_text(_sections(dataset))
-
-
-def tidy(dataset: xr.Dataset) -> pd.DataFrame:
-    """Return the report's numbers, a row each."""
-    return as_tidy(_sections(dataset))
-
-
-def calibration_report(dataset: xr.Dataset) -> str:
-    """Return what a calibration alone says, ending in a newline."""
-    return as_text([_fits(dataset)])
-
-
-def calibration_tidy(dataset: xr.Dataset) -> pd.DataFrame:
-    """Return a calibration's numbers, a row each."""
-    return as_tidy([_fits(dataset)])
 
 
 def _sections(dataset: xr.Dataset) -> list[Section]:
@@ -73,7 +51,7 @@ def _agreement(dataset: xr.Dataset, variant: str) -> Section:
     """With Kamb & Ganguli's figures, beside the machines that are made as theirs are."""
     config = _config(dataset)
     theirs = {summary.els_of(dataset, variant), *summary.local_of(dataset, variant),
-              *machines(dataset, kind="ideal")}
+              summary.ideal_of(dataset)}
 
     def published(name: str) -> list[str]:
         kind = dataset.machine_kind.sel(machine=name).item()
@@ -128,26 +106,18 @@ def _novelty(dataset: xr.Dataset) -> Section:
                          "samples, 95 % bootstrap intervals", ["source", "distance"], rows, form=".3f")
 
 
-def draw(dataset: xr.Dataset, folder: Path) -> list[Path]:
-    """Write pairs.png, scatter.png, scales.png, path.png and, if there were snapshots, training.png into `folder`."""
-    folder.mkdir(exist_ok=True)
-    variants = summary.variants_of(dataset)
+def _pictures(dataset: xr.Dataset) -> dict[str, Picture]:
     rows, points = grid.grid(_rows(dataset)), scatter.data(_points(dataset))
-    save = lambda name, content, size: save_figure(folder / name, content, size)
-    written = [save("pairs.png", partial(grid.draw, dataset=rows, named=True), grid.size(rows, named=True)),
-               save("scatter.png", partial(scatter.draw, dataset=points), scatter.size(points)),
-               save("scales.png", partial(_scales, dataset=dataset), _side_by_side(len(variants))),
-               save("path.png", partial(_paths, dataset=dataset), _side_by_side(len(variants)))]
+    found = {"pairs.png": Picture(partial(grid.draw, named=True), rows, grid.size(rows, named=True)),
+             "scatter.png": Picture(scatter.draw, points, scatter.size(points)), **_picture_of_fits(dataset),
+             "path.png": Picture(_paths, dataset, _side_by_side(len(summary.variants_of(dataset))))}
     if "snapshot_step" in dataset.dims:
-        written.append(save("training.png", partial(_course, dataset=dataset), (3.4, 2.6)))
-    return written
+        found["training.png"] = Picture(_course, dataset, (3.4, 2.6))
+    return found
 
 
-def draw_calibration(dataset: xr.Dataset, folder: Path) -> list[Path]:
-    """Write scales.png of a calibration alone."""
-    folder.mkdir(exist_ok=True)
-    return [save_figure(folder / "scales.png", partial(_scales, dataset=dataset),
-                        _side_by_side(dataset.sizes["fitted_variant"]))]
+def _picture_of_fits(dataset: xr.Dataset) -> dict[str, Picture]:
+    return {"scales.png": Picture(_scales, dataset, _side_by_side(dataset.sizes["fitted_variant"]))}
 
 
 def _side_by_side(variants: int) -> tuple[float, float]:
@@ -165,8 +135,8 @@ def _rows(dataset: xr.Dataset) -> list[grid.Row]:
 
 
 def _points(dataset: xr.Dataset) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    first = {variant: summary.first_network(dataset, variant) for variant in summary.variants_of(dataset)}
-    return {network: scatter.pair(dataset, variant, network) for variant, network in first.items()}
+    return {summary.first_network(dataset, variant): scatter.pair(dataset, variant)
+            for variant in summary.variants_of(dataset)}
 
 
 RULES = {"cosine": ("C0", "-", 2.0), "mse": ("C1", "-", 1.0), "validation": ("C2", "-", 1.0),
@@ -177,11 +147,11 @@ RULES = {"cosine": ("C0", "-", 2.0), "mse": ("C1", "-", 1.0), "validation": ("C2
 def _scales(figure: Figure, dataset: xr.Dataset) -> None:
     """k(t) by each rule, every draw's own choice by cosine, and Kamb & Ganguli's (as in their figure 4b)."""
     variants = dataset.fitted_variant.values.tolist()
-    panels = figure.subplots(1, len(variants), sharey=True, squeeze=False)[0]
+    panels = a_column_each(figure, len(variants))[0]
     for axes, variant in zip(panels, variants):
         _windows(axes, dataset.sel(fitted_variant=variant), _config(dataset))
     panels[0].set_ylabel("window side k")
-    _legend(figure, panels)
+    legend_above(figure, panels, 3)
 
 
 def _windows(axes, fitted: xr.Dataset, config: dict) -> None:
@@ -207,21 +177,22 @@ def _windows(axes, fitted: xr.Dataset, config: dict) -> None:
 
 def _named(dataset: xr.Dataset, variant: str) -> list[str]:
     """ELS, ideal, Wiener and LS of a variant."""
-    return [summary.els_of(dataset, variant), *machines(dataset, kind="ideal"), *machines(dataset, kind="wiener"),
+    return [summary.els_of(dataset, variant), summary.ideal_of(dataset), *machines(dataset, kind="wiener"),
             *summary.local_of(dataset, variant)]
 
 
 def _paths(figure: Figure, dataset: xr.Dataset) -> None:
     """Median r of the two posterior means at each point of the network's own trajectory."""
-    panels = list(_panels(figure, dataset))
-    for axes, variant in panels:
+    variants = summary.variants_of(dataset)
+    panels = a_column_each(figure, len(variants))[0]
+    for axes, variant in zip(panels, variants):
         names = dict.fromkeys([*_named(dataset, variant), *for_variant(dataset, variant)])
         for i, name in enumerate(names):
             axes.plot(dataset.t.values, summary.path_agreement(dataset, name, variant), color=f"C{i % 7}",
                       linestyle="-" if i < 7 else "--", linewidth=1.0 if i else 2.0, label=name)
         axes.set(title=f"{variant}, its own path", xlabel="t (1 = most noise)", xlim=(0.0, 1.02))
-    panels[0][0].set_ylabel("r of machine's and network's x0")
-    _legend(figure, [axes for axes, _ in panels])
+    panels[0].set_ylabel("r of machine's and network's x0")
+    legend_above(figure, panels, 3)
 
 
 def _course(figure: Figure, dataset: xr.Dataset) -> None:
@@ -240,14 +211,8 @@ def _course(figure: Figure, dataset: xr.Dataset) -> None:
     axes.legend()
 
 
-def _panels(figure: Figure, dataset: xr.Dataset) -> Iterator[tuple]:
-    """(axes, variant), side by side."""
-    variants = summary.variants_of(dataset)
-    panels = figure.subplots(1, len(variants), sharex=True, sharey=True, squeeze=False)[0]
-    return zip(panels, variants)
+REPORT = Report(_sections, _pictures)
+report, tidy, draw = REPORT.text, REPORT.tidy, REPORT.draw
 
-
-def _legend(figure: Figure, panels) -> None:
-    """One legend above, each label once."""
-    handles = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels())}
-    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=3)
+FITS = Report(lambda dataset: [_fits(dataset)], _picture_of_fits)
+"""What a calibration alone says."""

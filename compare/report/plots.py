@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
+from compare.measure.intervals import Interval
 from empirical.atomic import atomic_path
 
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
@@ -38,6 +39,23 @@ def save_figures(paths: Sequence[Path], draw: Callable[[Figure], None], size: tu
             with atomic_path(path) as temporary:
                 figure.savefig(temporary, metadata=UNDATED.get(path.suffix))
     return list(paths)
+
+
+def a_column_each(figure: Figure, columns: int, rows: int = 1) -> np.ndarray:
+    """Return panels (rows, columns), the axes of a row alike."""
+    return figure.subplots(rows, columns, sharex=True, sharey="row", squeeze=False)
+
+
+def legend_above(figure: Figure, panels, columns: int) -> None:
+    """One legend for all panels, each label once."""
+    handles = {label: handle for axes in panels for handle, label in zip(*axes.get_legend_handles_labels())}
+    figure.legend(handles.values(), handles.keys(), loc="outside upper center", ncols=columns)
+
+
+def reach(intervals: Sequence[Interval]) -> np.ndarray:
+    """Return how far intervals reach below and above their estimates, (2, n), as `errorbar` takes them."""
+    estimate, low, high = np.array([interval[:3] for interval in intervals]).T
+    return np.stack([estimate - low, high - estimate])
 
 
 def mosaic(images: np.ndarray, gap: int = 1) -> np.ndarray:

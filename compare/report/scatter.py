@@ -7,15 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
-from compare.result.identity import machine
-from compare.result.schema import described
-from compare.result.summary import els_of
+from compare.result.schema import variable
+from compare.result.summary import els_of, first_network, ideal_of
 
 
-def pair(result: xr.Dataset, variant: str, network: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return r of the ELS fitted to the variant and r of the ideal score with one of its networks, (S,) each."""
-    r = result.pearson_r.sel(network=network)
-    return r.sel(machine=els_of(result, variant)).values, r.sel(machine=machine(result, kind="ideal")).values
+def pair(result: xr.Dataset, variant: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return r of the ELS fitted to the variant and r of the ideal score with its first network, (S,) each."""
+    r = result.pearson_r.sel(network=first_network(result, variant))
+    return r.sel(machine=els_of(result, variant)).values, r.sel(machine=ideal_of(result)).values
 
 
 def data(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> xr.Dataset:
@@ -23,9 +22,9 @@ def data(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> xr.Dataset:
     S = max(len(els) for els, _ in pairs.values())
     padded = [[np.pad(r, (0, S - len(r)), constant_values=np.nan) for r in which] for which in zip(*pairs.values())]
     return xr.Dataset(
-        {"els": described(("panel", "sample"), np.stack(padded[0]), "Pearson r of ELS and network"),
-         "ideal": described(("panel", "sample"), np.stack(padded[1]), "Pearson r of ideal score and network")},
-        {"panel": described("panel", np.array(list(pairs), dtype=object), "result and network")})
+        {"els": variable(("panel", "sample"), np.stack(padded[0]), "Pearson r of ELS and network"),
+         "ideal": variable(("panel", "sample"), np.stack(padded[1]), "Pearson r of ideal score and network")},
+        {"panel": variable("panel", np.array(list(pairs), dtype=object), "result and network")})
 
 
 def draw(figure, dataset: xr.Dataset) -> None:

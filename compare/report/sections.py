@@ -56,8 +56,7 @@ def wins(dataset: xr.Dataset, variant: str) -> Section:
 
 def gain(dataset: xr.Dataset, machine: str, els: str, variant: str) -> tuple[str, Interval, Interval]:
     """A sentence on whether the machine predicts the variant better than ELS, and the mean and median gain of r2."""
-    steps = summary.most_steps(dataset)
-    mean, median = (summary.gain(dataset, machine, els, variant, steps, statistic)
+    mean, median = (summary.gain(dataset, machine, els, variant, statistic=statistic)
                     for statistic in (np.nanmean, np.nanmedian))
     same = np.array_equal(*(dataset.predicted.sel(machine=name) for name in (machine, els)), equal_nan=True)
     verdict = "draws the very images of" if same else {

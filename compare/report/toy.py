@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from functools import partial
-from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
 from compare.measure.intervals import Interval
 from compare.report import grid, sections
-from compare.report.plots import save_figure
-from compare.report.table import Section, as_text, as_tidy, format_interval, number
+from compare.report.plots import legend_above
+from compare.report.report import Picture, Report
+from compare.report.table import Section, format_interval, number
 from compare.result import summary
 from compare.result.identity import ATTENTION_KINDS, machine, machines
 from compare.result.published import CHANCE_CONSISTENT, FKTB_CONSISTENT
@@ -27,16 +25,6 @@ MARGIN = 0.1
 beforehand."""
 
 QUALITIES = {name: (name,) for name in ("consistent", "clean", "novel")}
-
-
-def report(dataset: xr.Dataset) -> str:
-    """Return all sections as text, ending in a newline."""
-    return as_text(_sections(dataset))
-
-
-def tidy(dataset: xr.Dataset) -> pd.DataFrame:
-    """Return the report's numbers, a row each."""
-    return as_tidy(_sections(dataset))
 
 
 def _sections(dataset: xr.Dataset) -> list[Section]:
@@ -74,11 +62,7 @@ def stated(dataset: xr.Dataset, attention: str = "") -> str:
 
 def rule_of(dataset: xr.Dataset, variant: str) -> str:
     """Return the rule of attention of the machine that is fitted to a variant."""
-    return dataset.attention.sel(machine=_attending(dataset, variant)).item()
-
-
-def _attending(dataset: xr.Dataset, variant: str) -> str:
-    return summary.attending_of(dataset, variant)[0]
+    return dataset.attention.sel(machine=summary.attending_of(dataset, variant)[0]).item()
 
 
 def _answers(dataset: xr.Dataset) -> Section:
@@ -88,7 +72,7 @@ def _answers(dataset: xr.Dataset) -> Section:
              f"consistent? (networks at {summary.most_steps(dataset)} steps)"]
     numbers = []
     for variant in summary.variants_of(dataset):
-        asked = {"lambda(t) fitted": (_attending(dataset, variant), summary.els_of(dataset, variant)),
+        asked = {"lambda(t) fitted": (summary.attending_of(dataset, variant)[0], summary.els_of(dataset, variant)),
                  f"lambda = {strength:g} stated beforehand":
                      (stated(dataset, rule_of(dataset, variant)), stated(dataset))}
         for how, (attending, els) in asked.items():
@@ -99,11 +83,10 @@ def _answers(dataset: xr.Dataset) -> Section:
 
 
 def _answer(dataset: xr.Dataset, attending: str, els: str, variant: str) -> tuple[list[str], list[tuple]]:
-    steps = summary.most_steps(dataset)
     sentence, mean, median = sections.gain(dataset, attending, els, variant)
     own, network = (summary.rate(dataset, "consistent", source)
-                    for source in (attending, summary.networks_of(dataset, variant, steps)))
-    apart = summary.rate_difference(dataset, attending, variant, steps)
+                    for source in (attending, summary.networks_of(dataset, variant)))
+    apart = summary.rate_difference(dataset, attending, variant)
     text = [f"  {sentence}: r2 difference, {sections.gain_text(mean, median)}",
             f"  its samples are consistent at {format_interval(own)}, the network's at {format_interval(network)}; "
             f"paired difference of the rates {format_interval(apart, '+.2f')}, {_equal(apart)}"]
@@ -118,16 +101,12 @@ def _equal(apart: Interval) -> str:
     return f"{'different' if apart.sign else 'neither shown to differ nor to be the same'} (margin {MARGIN:g})"
 
 
-def draw(dataset: xr.Dataset, folder: Path) -> list[Path]:
-    """Write samples.png, consistency.png and r2.png into `folder`; returns their paths."""
-    folder.mkdir(exist_ok=True)
-    variants = len(summary.variants_of(dataset))
-    rows = grid.grid(_sample_rows(dataset))
-    save = lambda name, content, size: save_figure(folder / name, content, size)
-    return [save("samples.png", partial(_samples, dataset=rows), grid.size(rows, named=True)),
-            save("consistency.png", partial(_consistency, dataset=dataset),
-                 (3.4, 1.1 + 0.16 * (variants + dataset.sizes["machine"]))),
-            save("r2.png", partial(_r2, dataset=dataset), (6.8, 1.2 + 1.9 * ((variants + 1) // 2)))]
+def _pictures(dataset: xr.Dataset) -> dict[str, Picture]:
+    variants, rows = len(summary.variants_of(dataset)), grid.grid(_sample_rows(dataset))
+    tall = 1.1 + 0.16 * (variants + dataset.sizes["machine"])
+    return {"samples.png": Picture(_samples, rows, grid.size(rows, named=True)),
+            "consistency.png": Picture(_consistency, dataset, (3.4, tall)),
+            "r2.png": Picture(_r2, dataset, (6.8, 1.2 + 1.9 * ((variants + 1) // 2)))}
 
 
 def _sample_rows(dataset: xr.Dataset) -> list[grid.Row]:
@@ -136,7 +115,7 @@ def _sample_rows(dataset: xr.Dataset) -> list[grid.Row]:
              stated(dataset, "uniform")]
     rows = [grid.machine_row(dataset, name, COLUMNS) for name in fixed]
     for variant in summary.variants_of(dataset):
-        own = summary.els_of(dataset, variant), _attending(dataset, variant)
+        own = summary.els_of(dataset, variant), summary.attending_of(dataset, variant)[0]
         rows += [grid.network_row(dataset, summary.first_network(dataset, variant), COLUMNS),
                  *(grid.machine_row(dataset, name, COLUMNS) for name in own)]
     return rows
@@ -149,10 +128,9 @@ def _samples(figure: Figure, dataset: xr.Dataset) -> None:
 
 def _consistency(figure: Figure, dataset: xr.Dataset) -> None:
     axes = figure.subplots()
-    steps = summary.most_steps(dataset)
     variants, names = summary.variants_of(dataset), dataset.machine.values.tolist()
     for y, variant in enumerate(variants):
-        networks = summary.networks_of(dataset, variant, steps)
+        networks = summary.networks_of(dataset, variant)
         _interval(axes, y, summary.rate(dataset, "consistent", networks), "C1")
         seeds = [summary.rate(dataset, "consistent", network).estimate for network in networks]
         axes.plot(seeds, [y] * len(seeds), "|", color="C1", markersize=6)
@@ -160,7 +138,7 @@ def _consistency(figure: Figure, dataset: xr.Dataset) -> None:
     for y, name in enumerate(names, start=len(variants)):
         _interval(axes, y, summary.rate(dataset, "consistent", name), "C0")
     axes.axvline(CHANCE_CONSISTENT["one-to-one"], color="0.6", linewidth=0.8, zorder=0)
-    axes.plot([], [], "o", color="C1", label=f"network, {steps} steps (ticks: seeds)")
+    axes.plot([], [], "o", color="C1", label=f"network, {summary.most_steps(dataset)} steps (ticks: seeds)")
     axes.plot([], [], "o", color="C0", label="closed form")
     axes.plot([], [], "D", color="C2", markerfacecolor="none", label="Finn et al. 2025")
     axes.plot([], [], color="0.6", linewidth=0.8, label="random colours")
@@ -185,25 +163,28 @@ def _r2(figure: Figure, dataset: xr.Dataset) -> None:
     panels.flat[0].set(xlim=(0.0, 1.0), ylim=(0.0, 1.0))
     figure.supxlabel("r2 with the network's image", fontsize=7)
     figure.supylabel("share of samples with at least this r2", fontsize=7)
-    handles, labels = panels.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3)
+    legend_above(figure, panels.flat[:1], 3)
 
 
 def _survivals(axes, dataset: xr.Dataset, variant: str) -> None:
-    steps = summary.most_steps(dataset)
-    networks, fixed = summary.networks_of(dataset, variant, steps), stated(dataset, "uniform")
+    networks, fixed = summary.networks_of(dataset, variant), stated(dataset, "uniform")
     for label, name, width in (("els, fitted k(t)", summary.els_of(dataset, variant), 3.0),
-                               ("ideal", machine(dataset, kind="ideal"), 1.2),
-                               ("attention, fitted", _attending(dataset, variant), 1.2), (fixed, fixed, 1.2)):
+                               ("ideal", summary.ideal_of(dataset), 1.2),
+                               ("attention, fitted", summary.attending_of(dataset, variant)[0], 1.2),
+                               (fixed, fixed, 1.2)):
         _survival(axes, dataset.r2.sel(machine=name, network=networks).values, label=label, linewidth=width)
     if len(networks) > 1:
         first, second = (xr.DataArray(names, dims="pair") for names in (networks[:-1], networks[1:]))
         _survival(axes, dataset.network_r2.sel(network=first, other_network=second).values,
                   label="another training seed", color="black", linestyle="--")
-    axes.set_title(f"{variant}, {steps} steps")
+    axes.set_title(f"{variant}, {summary.most_steps(dataset)} steps")
 
 
 def _survival(axes, values: np.ndarray, **style) -> None:
     """Share of the values that are at least x, as steps; undefined ones count as below every x."""
     values = np.sort(np.nan_to_num(values.ravel(), nan=-1.0))[::-1]
     axes.step([1.0, *values, 0.0], [0.0, *np.arange(1, len(values) + 1) / len(values), 1.0], where="post", **style)
+
+
+REPORT = Report(_sections, _pictures)
+report, tidy, draw = REPORT.text, REPORT.tidy, REPORT.draw

@@ -11,10 +11,13 @@ import xarray as xr
 from compare.measure import residual
 from compare.measure.intervals import Interval
 from compare.measure.residual import Products
-from compare.result.summary import bootstrap, variants_of
+from compare.result.summary import bootstrap, els_of, variants_of
 
 ENERGY_SHARE = 0.5
 """The share of the network's squared distance from ELS whose steps are looked at more closely."""
+
+IMAGES = {"point": "point", "path": "path_sample"}
+"""Dimension of the noisy images at which networks are asked: noised training images, points of their own path."""
 
 
 def subjects_of(dataset: xr.Dataset, variant: str) -> list[str]:
@@ -37,21 +40,11 @@ def machines_of(dataset: xr.Dataset, form: str, variant: str) -> list[str]:
     return dataset.machine.values[same.values].tolist()
 
 
-def els_of(dataset: xr.Dataset, variant: str) -> str:
-    """Return the equivariant local machine fitted to the variant."""
-    found = (dataset.machine_kind == "equivariant_local") & (dataset.fitted_to == variant)
-    return str(dataset.machine.values[found.values][0])
-
-
-def ideal_of(dataset: xr.Dataset) -> str:
-    """Return the ideal score machine."""
-    return str(dataset.machine.values[dataset.machine_kind.values == "ideal"][0])
-
-
-def title(dataset: xr.Dataset, form: str, variant: str) -> str:
-    """Return what the machines of a form are called together."""
-    machines = machines_of(dataset, form, variant)
-    return machines[0] if len(machines) == 1 else f"{form}, {variant}, each by its own map"
+def named_forms(dataset: xr.Dataset, variant: str) -> dict[str, list[str]]:
+    """Return the machines of each of `forms_of`, by what they are called together."""
+    found = {form: machines_of(dataset, form, variant) for form in forms_of(dataset, variant)}
+    return {machines[0] if len(machines) == 1 else f"{form}, {variant}, each by its own map": machines
+            for form, machines in found.items()}
 
 
 def against_of(dataset: xr.Dataset, variant: str) -> list[str]:
@@ -67,9 +60,8 @@ def companions_of(dataset: xr.Dataset) -> list[str]:
 
 def products_of(dataset: xr.Dataset, variant: str, form: str, on: str = "point") -> Products:
     """Return (steps, images), summed over training seeds; on: "point", noised images, or "path", own trajectory."""
-    image = {"point": "point", "path": "path_sample"}[on]
     chosen = dataset.sel(subject=subjects_of(dataset, variant), form=form)
-    return Products(*(chosen[f"{on}_{product}"].sum("subject").transpose("step", image).values.astype(np.float64)
+    return Products(*(chosen[f"{on}_{product}"].sum("subject").transpose("step", IMAGES[on]).values.astype(np.float64)
                       for product in Products._fields))
 
 
@@ -90,9 +82,8 @@ def by_step(dataset: xr.Dataset, variant: str, form: str, statistic, on: str = "
 
 def agreement_by_step(dataset: xr.Dataset, variant: str, form: str, measure: str, on: str = "point") -> np.ndarray:
     """Return the median over images and training seeds of a measure of `pointwise`, (steps,); on: as above."""
-    image = {"point": "point", "path": "path_sample"}[on]
     chosen = dataset[f"{on}_{measure}"].sel(subject=subjects_of(dataset, variant), form=form)
-    return chosen.median(["subject", image]).values
+    return chosen.median(["subject", IMAGES[on]]).values
 
 
 def window(dataset: xr.Dataset, variant: str) -> tuple[float, float]:

@@ -85,7 +85,7 @@ def build(noise: np.ndarray, predictions: Sequence[Prediction], generations: Seq
         "patch_size": np.array([p.patch_sizes for p in predictions], dtype=np.int32),
         "strength": np.array([p.strengths for p in predictions], dtype=np.float64),
     }
-    variables = {name: described(dims, values[name], long_name) for name, (dims, long_name) in VARIABLES.items()}
+    variables = {name: variable(dims, values[name], long_name) for name, (dims, long_name) in VARIABLES.items()}
     for measure in PAIR_MEASURES:
         variables |= _of_pairs(measure, predicted, generated, [g.identity.variant for g in generations])
     variables |= _of_sources(judged, (*predicted, *generated))
@@ -98,7 +98,7 @@ def build(noise: np.ndarray, predictions: Sequence[Prediction], generations: Seq
 def _of_pairs(measure: Measure, predicted: np.ndarray, generated: np.ndarray, variants: list[str]) -> dict[str, tuple]:
     """Of every machine with every network, and of networks of one variant with each other; NaN for two variants."""
     between = measure.compute(predicted[:, None], generated[None])
-    variables = {name: described(("machine", "network", "sample"), between[name], long_name)
+    variables = {name: variable(("machine", "network", "sample"), between[name], long_name)
                  for name, long_name in measure.variables.items()}
     shape = len(generated), *generated.shape[:2]
     among = {name: np.full(shape, np.nan) for name in measure.variables}
@@ -106,14 +106,14 @@ def _of_pairs(measure: Measure, predicted: np.ndarray, generated: np.ndarray, va
         same = np.flatnonzero(np.array(variants) == variant)
         for name, values in measure.compute(generated[n], generated[same]).items():
             among[name][n, same] = values
-    return variables | {f"network_{name}": described(
+    return variables | {f"network_{name}": variable(
         ("network", "other_network", "sample"), values, f"{measure.variables[name]}, of what two networks of one "
         "variant generate; NaN for two variants") for name, values in among.items()}
 
 
 def _of_sources(judged: Measure, images: Sequence[np.ndarray]) -> dict[str, tuple]:
     verdicts = [judged.compute(drawn) for drawn in images]
-    return {name: described(("source", "sample"), np.stack([verdict[name] for verdict in verdicts]), long_name)
+    return {name: variable(("source", "sample"), np.stack([verdict[name] for verdict in verdicts]), long_name)
             for name, long_name in judged.variables.items()}
 
 
@@ -128,7 +128,7 @@ def _coordinates(machines: Sequence[MachineIdentity], networks: Sequence[Network
         "sample": np.arange(S), "step": np.arange(steps), "t": np.arange(1, steps + 1) / steps,
         "channel": CHANNELS.get(C, [str(c) for c in range(C)]), "y": np.arange(H), "x": np.arange(W),
     }
-    return ({name: described(dims, labels[name], long_name, units)
+    return ({name: variable(dims, labels[name], long_name, units)
              for name, (dims, long_name, units) in COORDINATES.items()}
             | coordinates(machines, "machine") | coordinates(networks, "network"))
 
@@ -146,14 +146,14 @@ def thin(dataset: xr.Dataset, images: int = 16) -> xr.Dataset:
     of = dataset.fitted_to.where(dataset.fitted_to != "", dataset.map_of)
     for name in (name for measure in PAIR_MEASURES for name in measure.variables):
         thinned[name] = dataset[name].where((of == "") | (of == dataset.variant))
-    for name, variable in thinned.data_vars.items():
-        if variable.dtype.kind == "f" and name not in ("noise", "predicted", "generated", "strength"):
-            thinned[name] = variable.copy(data=round_mantissa(variable.values, 12))
+    for name, values in thinned.data_vars.items():
+        if values.dtype.kind == "f" and name not in ("noise", "predicted", "generated", "strength"):
+            thinned[name] = values.copy(data=round_mantissa(values.values, 12))
         thinned[name].attrs = dataset[name].attrs
     return thinned.assign_attrs(images_kept=images)
 
 
-def described(dims, values, long_name: str, units: str = "1") -> tuple:
+def variable(dims, values, long_name: str, units: str = "1") -> tuple:
     """A variable for xarray, with the attributes that every variable of a result carries."""
     return dims, values, {"long_name": long_name, "units": units}
 
@@ -181,7 +181,6 @@ def validate(dataset: xr.Dataset) -> None:
             raise UserError(f"result: got {name} over {dataset[name].dims}, want {dims}")
     identities = dict.fromkeys(MACHINE_COORDINATES, "machine") | dict.fromkeys(NETWORK_COORDINATES, "network")
     for name, dim in ({name: dims[0] for name, (dims, *_) in COORDINATES.items()} | identities).items():
-
         if name not in dataset.coords or dataset[name].dims != (dim,):
             made = json.loads(dataset.attrs.get("versions_json", "{}")).get("patchmosaic", "an unknown version")
             raise UserError(f"result: got no coordinate {name} over {dim}, as of patchmosaic {made}, want a result of "
@@ -190,8 +189,8 @@ def validate(dataset: xr.Dataset) -> None:
         labels = dataset[name].values.tolist()
         if len(set(labels)) < len(labels):
             raise UserError(f"result: got {name} names that repeat, want each once: {', '.join(labels)}")
-    for name, variable in dataset.variables.items():
-        if not {"long_name", "units"} <= set(variable.attrs):
+    for name, values in dataset.variables.items():
+        if not {"long_name", "units"} <= set(values.attrs):
             raise UserError(f"result: got {name} without long_name or units, want both on every variable")
     missing = [name for name in ATTRIBUTES if name not in dataset.attrs]
     if missing:

@@ -20,15 +20,16 @@ Names = str | Sequence[str]
 """One machine, or one for each training seed."""
 
 
-def networks_of(dataset: xr.Dataset, variant: str, steps: int) -> list[str]:
-    """Return the labels of the variant's networks at `steps` sampling steps, one a training seed."""
-    chosen = (dataset.variant == variant) & (dataset.network_steps == steps)
+def networks_of(dataset: xr.Dataset, variant: str, steps: int | None = None) -> list[str]:
+    """Return the labels of the variant's networks at `steps` sampling steps (here and below: None for the finest), one
+    a training seed."""
+    chosen = (dataset.variant == variant) & (dataset.network_steps == (steps or most_steps(dataset)))
     return dataset.network.values[chosen.values].tolist()
 
 
 def first_network(dataset: xr.Dataset, variant: str) -> str:
     """Return the label of the variant's first training seed at most sampling steps."""
-    return networks_of(dataset, variant, most_steps(dataset))[0]
+    return networks_of(dataset, variant)[0]
 
 
 def variants_of(dataset: xr.Dataset) -> list[str]:
@@ -46,6 +47,11 @@ def most_steps(dataset: xr.Dataset) -> int:
     return int(dataset.network_steps.max())
 
 
+def ideal_of(dataset: xr.Dataset) -> str:
+    """Return the ideal score machine."""
+    return machine(dataset, kind="ideal")
+
+
 def els_of(dataset: xr.Dataset, variant: str) -> str:
     """Return the equivariant local machine whose k(t) is fitted to the variant by cosine."""
     return machine(dataset, kind="equivariant_local", fitted_to=variant, window_rule="cosine")
@@ -61,19 +67,20 @@ def attending_of(dataset: xr.Dataset, variant: str) -> list[str]:
     return machines(dataset, kind=ATTENTION_KINDS, setting="fitted", fitted_to=variant)
 
 
-def machine_agreement(dataset: xr.Dataset, metric: str, machine: Names, variant: str, steps: int) -> Interval:
+def machine_agreement(dataset: xr.Dataset, metric: str, machine: Names, variant: str,
+                      steps: int | None = None) -> Interval:
     """Return the median over samples and training seeds of pearson_r, r2 or R2 of a machine with a variant."""
     return bootstrap(dataset, _samples(dataset, metric, machine, variant, steps), np.nanmedian)
 
 
-def gain(dataset: xr.Dataset, machine: Names, baseline: str, variant: str, steps: int,
+def gain(dataset: xr.Dataset, machine: Names, baseline: str, variant: str, steps: int | None = None,
          statistic=np.nanmean) -> Interval:
     """Return the mean (or another statistic) of the paired differences r2(machine) - r2(baseline)."""
     pair = [_samples(dataset, "r2", name, variant, steps) for name in (machine, baseline)]
     return bootstrap(dataset, pair[0] - pair[1], statistic)
 
 
-def seed_ceiling(dataset: xr.Dataset, metric: str, variant: str, steps: int) -> Interval:
+def seed_ceiling(dataset: xr.Dataset, metric: str, variant: str, steps: int | None = None) -> Interval:
     """Return the median agreement of two training seeds of the variant, over all pairs of its two or more seeds."""
     return _network_agreement(dataset, metric, list(combinations(networks_of(dataset, variant, steps), 2)))
 
@@ -96,12 +103,12 @@ def rate(dataset: xr.Dataset, quality: Names, source: Names) -> Interval:
     return binomial_interval(int(flags.sum()), len(flags)) if single else bootstrap(dataset, flags, np.nanmean)
 
 
-def variant_rate(dataset: xr.Dataset, quality: Names, variant: str, steps: int) -> Interval:
+def variant_rate(dataset: xr.Dataset, quality: Names, variant: str, steps: int | None = None) -> Interval:
     """Return the `rate` over all training seeds of a variant."""
     return rate(dataset, quality, networks_of(dataset, variant, steps))
 
 
-def rate_difference(dataset: xr.Dataset, machine: str, variant: str, steps: int) -> Interval:
+def rate_difference(dataset: xr.Dataset, machine: str, variant: str, steps: int | None = None) -> Interval:
     """Return the consistency rate of the machine minus the variant's, paired by noise sample, over training seeds."""
     own = dataset.consistent.sel(source=machine).values[:, None].astype(float)
     networks = dataset.consistent.sel(source=networks_of(dataset, variant, steps)).transpose("sample", "source").values
@@ -140,7 +147,7 @@ def bootstrap(dataset: xr.Dataset, values: np.ndarray, statistic) -> Interval:
     return bootstrap_interval(values, statistic, seed=json.loads(dataset.attrs["seeds_json"])["seed"])
 
 
-def _samples(dataset: xr.Dataset, metric: str, machine: Names, variant: str, steps: int) -> np.ndarray:
+def _samples(dataset: xr.Dataset, metric: str, machine: Names, variant: str, steps: int | None) -> np.ndarray:
     """(samples, training seeds)"""
     networks = networks_of(dataset, variant, steps)
     each = lambda names: xr.DataArray(np.broadcast_to(names, len(networks)), dims="pair")

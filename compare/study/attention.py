@@ -11,7 +11,7 @@ import xarray as xr
 
 from compare.measure.consistency import chance_rates, flag_measure
 from compare.result.identity import MachineIdentity
-from compare.result.schema import described
+from compare.result.schema import variable
 from compare.result.words import CLOSED_FORMS, NETWORK_MAP_FORMS
 from compare.study.config import AttentionConfig
 from compare.study.folder import RunFolder
@@ -90,13 +90,13 @@ def _variables(fits: Mapping[str, Mapping[str, JointFit]], config: AttentionConf
             losses[v, f] = fit.loss
             for name in long_names:
                 values[name][v, f] = getattr(fit, name)
-    variables = {f"fitted_{name}": described((*over, "step"), values[name], long_name)
+    variables = {f"fitted_{name}": variable((*over, "step"), values[name], long_name)
                  for name, long_name in long_names.items()}
-    variables["fit_loss"] = described((*over, "candidate_patch_size", "candidate_strength", "step"), losses,
+    variables["fit_loss"] = variable((*over, "candidate_patch_size", "candidate_strength", "step"), losses,
                                       "mean cosine distance of machine and network on the calibration samples")
     return xr.Dataset(variables, {
-        "fitted_variant": described("fitted_variant", list(fits), "variant that the forms are fitted to"),
-        "fitted_form": described("fitted_form", forms, "closed form that is fitted"),
-        "candidate_patch_size": described("candidate_patch_size", list(config.patch_sizes), "window side k"),
-        "candidate_strength": described("candidate_strength", list(config.strengths), "strength lambda"),
+        "fitted_variant": variable("fitted_variant", list(fits), "variant that the forms are fitted to"),
+        "fitted_form": variable("fitted_form", forms, "closed form that is fitted"),
+        "candidate_patch_size": variable("candidate_patch_size", list(config.patch_sizes), "window side k"),
+        "candidate_strength": variable("candidate_strength", list(config.strengths), "strength lambda"),
     })

@@ -11,7 +11,7 @@ import xarray as xr
 
 from compare.measure.consistency import chance_rates, flag_measure
 from compare.result.identity import MachineIdentity
-from compare.result.schema import described
+from compare.result.schema import variable
 from compare.study.config import CapacityConfig
 from compare.study.folder import RunFolder
 from compare.study.lineup import derived_form, els_fixed
@@ -52,5 +52,5 @@ def _training_of(run: Run, networks: Sequence[NetworkEntry]) -> xr.Dataset:
     each = [network for network in networks for _ in run.config.network_steps]
     found = {"capacity": ([capacity(network) for network in each], "attention, width, depth, optimiser"),
              "planned_steps": ([network.recipe.steps for network in each], "training steps of the whole run")}
-    return xr.Dataset(coords={name: described("network", values, long_name)
+    return xr.Dataset(coords={name: variable("network", values, long_name)
                               for name, (values, long_name) in found.items()})

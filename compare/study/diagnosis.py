@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from compare.measure.agreement import agreement
-from compare.result.schema import described, round_mantissa
+from compare.result.schema import round_mantissa, variable
 from compare.study.machines import StudyMachine
 from compare.study.networks import NetworkEntry, first_of_each
 from compare.study.pipeline import Run
@@ -28,11 +28,11 @@ def along_paths(run: Run) -> xr.Dataset:
             if machine.identity.fitted_to in ("", network.variant):
                 values[m, v] = _along(run, path, machine, network, labels)
     return xr.Dataset({
-        "path_pearson_r": described(
+        "path_pearson_r": variable(
             ("machine", "fitted_variant", "diagnosed_sample", "step"), values,
             "Pearson correlation of machine's and network's x0 at the points of the network's own trajectory; NaN for "
             "a machine that is fitted to another variant"),
-    }, {"diagnosed_sample": described("diagnosed_sample", np.arange(len(noise)), "sample whose path was followed")})
+    }, {"diagnosed_sample": variable("diagnosed_sample", np.arange(len(noise)), "sample whose path was followed")})
 
 
 def _along(run: Run, path: Trajectory, machine: StudyMachine, network: NetworkEntry,
@@ -56,7 +56,7 @@ def along_training(run: Run, snapshots: Mapping[int, NetworkEntry]) -> xr.Datase
                         run.schedule, most, labels=run.labels, grouped=True)
         values[:, s] = [agreement(prediction.images, round_mantissa(images)).pearson_r for prediction in run.predicted]
     return xr.Dataset({
-        "snapshot_pearson_r": described(
+        "snapshot_pearson_r": variable(
             ("machine", "snapshot_step", "sample"), values, "Pearson correlation of the machine's image and of the one "
             f"that the network, after so many training steps, draws in {most} steps"),
-    }, {"snapshot_step": described("snapshot_step", list(snapshots), "steps that the first network was trained")})
+    }, {"snapshot_step": variable("snapshot_step", list(snapshots), "steps that the first network was trained")})

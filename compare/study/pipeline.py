@@ -12,7 +12,7 @@ import xarray as xr
 from compare.measure.measure import Measure
 from compare.result.identity import MachineIdentity, NetworkIdentity
 from compare.result.provenance import provenance
-from compare.result.schema import Generation, Prediction, build, described, round_mantissa
+from compare.result.schema import Generation, Prediction, build, round_mantissa, variable
 from compare.study.config import StudyConfig
 from compare.study.folder import RunFolder
 from compare.study.machines import Machines, StudyMachine
@@ -123,7 +123,7 @@ def carry_out(study: Study, folder: RunFolder, command: str) -> xr.Dataset:
     found = [fitted.variables, *(probe(run) for probe in study.probes)]
     result = build(run.noise, predicted, generated, study.judged, _attributes(run, command))
     if run.labels is not None:
-        result = result.assign_coords(label=described("sample", run.labels, "class that the sample was drawn with"))
+        result = result.assign_coords(label=variable("sample", run.labels, "class that the sample was drawn with"))
     return xr.merge([result, *found], combine_attrs="override", join="exact", compat="no_conflicts")
 
 
@@ -131,8 +131,8 @@ def fits_alone(study: Study, folder: RunFolder, command: str) -> xr.Dataset:
     """Return the study's fits alone, as a dataset over (fitted_variant, rule, step)."""
     run = Run(study, folder)
     step = np.arange(study.config.steps)
-    steps = {"step": described("step", step, "step of the sampler, 0 = least noise"),
-             "t": described("step", (step + 1) / study.config.steps, "time of the step, (step + 1) / steps")}
+    steps = {"step": variable("step", step, "step of the sampler, 0 = least noise"),
+             "t": variable("step", (step + 1) / study.config.steps, "time of the step, (step + 1) / steps")}
     return run.fitted.variables.assign_coords(steps).assign_attrs(_attributes(run, command))
 
 

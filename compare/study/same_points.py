@@ -14,7 +14,7 @@ from compare.measure.denoising_loss import noise_error, noisy_training_images
 from compare.measure.pointwise import MEASURES, pointwise_agreement
 from compare.measure.residual import Products, products
 from compare.result.identity import MachineIdentity
-from compare.result.schema import described
+from compare.result.schema import variable
 from compare.result.words import CLOSED_FORMS
 from compare.study.machines import StudyMachine
 from compare.study.networks import NetworkEntry, first_of_each
@@ -96,7 +96,7 @@ def _errors(outputs: dict, x0: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def _loss(dim: str, values: np.ndarray) -> tuple:
-    return described((dim, "point", "step"), values.astype(np.float32),
+    return variable((dim, "point", "step"), values.astype(np.float32),
                      "mean squared error of the predicted noise on noised training images")
 
 
@@ -186,17 +186,17 @@ def _dataset(run: Run, forms: list[Form], image: str, found: dict[str, np.ndarra
     """yy, yz, zz of `residual.products` and MEASURES, over (subject, form, image, step)."""
     over, where = ("subject", "form", image, "step"), image.partition("_")[0]
     note = ", of y = network - ELS and z = another denoiser - ELS, as predicted noise, sum over pixels and channels"
-    variables = {f"{where}_{name}": described(over, found["products"][:, :, p].astype(np.float32),
+    variables = {f"{where}_{name}": variable(over, found["products"][:, :, p].astype(np.float32),
                                               f"<{name[0]}, {name[1]}>{note}")
                  for p, name in enumerate(Products._fields)}
-    variables |= {f"{where}_{name}": described(over, found["pointwise"][:, :, m].astype(np.float32),
+    variables |= {f"{where}_{name}": variable(over, found["pointwise"][:, :, m].astype(np.float32),
                                                f"{long_name}: network and form")
                   for m, (name, long_name) in enumerate(MEASURES.items())}
     columns = {"form": "label", "form_kind": "kind", "form_attention": "attention", "form_setting": "setting",
                "role": "role"}
     return xr.Dataset(variables, {
         **_subjects(run),
-        **{name: described("form", [getattr(form, field) for form in forms], f"{field} of what gives z")
+        **{name: variable("form", [getattr(form, field) for form in forms], f"{field} of what gives z")
            for name, field in columns.items()},
     })
 
@@ -204,7 +204,7 @@ def _dataset(run: Run, forms: list[Form], image: str, found: dict[str, np.ndarra
 def _subjects(run: Run) -> dict[str, tuple]:
     """Who is asked about."""
     return {
-        "subject": described("subject", [network.name for network in run.networks], "network that is asked about"),
-        "subject_variant": described("subject", [network.variant for network in run.networks], "its variant"),
-        "subject_seed": described("subject", [network.training_seed for network in run.networks], "its training seed"),
+        "subject": variable("subject", [network.name for network in run.networks], "network that is asked about"),
+        "subject_variant": variable("subject", [network.variant for network in run.networks], "its variant"),
+        "subject_seed": variable("subject", [network.training_seed for network in run.networks], "its training seed"),
     }

@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 
 from compare.measure.pointwise import squared_error
-from compare.result.schema import described
+from compare.result.schema import variable
 from compare.result.words import NETWORK_FREE
 from compare.study.config import StudyConfig
 from compare.study.fit import (
@@ -199,11 +199,11 @@ def _one(fit: Fit, what: str, long_name: str) -> xr.Dataset:
     """One fit: the choice (step), by draw (draw, step), and the loss (candidate, draw, step); NaN where not tried."""
     loss = np.where(np.isinf(fit.loss), np.nan, fit.loss)
     return xr.Dataset({
-        f"fitted_{what}": described("step", fit.chosen, long_name),
-        f"fitted_{what}_by_draw": described(("draw", "step"), fit.by_draw.astype(float), f"{long_name}, of the draw"),
-        f"{what}_loss": described((f"candidate_{what}", "draw", "step"), loss, "what the rule goes by: 1 - cosine of "
+        f"fitted_{what}": variable("step", fit.chosen, long_name),
+        f"fitted_{what}_by_draw": variable(("draw", "step"), fit.by_draw.astype(float), f"{long_name}, of the draw"),
+        f"{what}_loss": variable((f"candidate_{what}", "draw", "step"), loss, "what the rule goes by: 1 - cosine of "
                                   "eps, squared difference of x0, or entropy as a share of ln N; NaN: not tried"),
     }, {
-        f"candidate_{what}": described(f"candidate_{what}", fit.candidates, f"candidate {what.replace('_', ' ')}"),
-        "draw": described("draw", np.arange(fit.loss.shape[1]), "calibration noise sample, or validation image"),
+        f"candidate_{what}": variable(f"candidate_{what}", fit.candidates, f"candidate {what.replace('_', ' ')}"),
+        "draw": variable("draw", np.arange(fit.loss.shape[1]), "calibration noise sample, or validation image"),
     })

@@ -7,7 +7,7 @@ from compare.measure.consistency import FLAGS
 from compare.measure.measure import Measure
 from compare.result.identity import MachineIdentity, NetworkIdentity
 from compare.result.provenance import provenance
-from compare.result.schema import Generation, Prediction, build, described
+from compare.result.schema import Generation, Prediction, build, variable
 from compare.study.fit import median_choice
 from compare.study.images import NEAREST
 from compare.study.windows import WindowFits, fit_variables
@@ -40,7 +40,7 @@ def toy_result():
                     for steps in (20, 150)],
                    Measure(FLAGS, judge), attrs | {"training_images": 7})
     return result.assign_coords(
-        calibration_sample=described("calibration_sample", [0, 1], "index of the calibration sample"))
+        calibration_sample=variable("calibration_sample", [0, 1], "index of the calibration sample"))
 
 
 IMAGE_SAMPLES, IMAGE_STEPS = 30, 20
@@ -81,10 +81,10 @@ def image_result():
     path = rng.uniform(0.5, 1.0, size=(len(IMAGE_MACHINES), 2, 3, IMAGE_STEPS))
     training = np.linspace(0.1, 0.9, 4)[None, :, None] + 0.05 * rng.random((len(IMAGE_MACHINES), 4, IMAGE_SAMPLES))
     more = {
-        "diagnosed_sample": described("diagnosed_sample", np.arange(3), "sample whose path was followed"),
-        "path_pearson_r": described(("machine", "fitted_variant", "diagnosed_sample", "step"), path, "r on the path"),
-        "snapshot_step": described("snapshot_step", [10, 100, 1000, 9000], "training steps"),
-        "snapshot_pearson_r": described(("machine", "snapshot_step", "sample"), training, "r along the training"),
+        "diagnosed_sample": variable("diagnosed_sample", np.arange(3), "sample whose path was followed"),
+        "path_pearson_r": variable(("machine", "fitted_variant", "diagnosed_sample", "step"), path, "r on the path"),
+        "snapshot_step": variable("snapshot_step", [10, 100, 1000, 9000], "training steps"),
+        "snapshot_pearson_r": variable(("machine", "snapshot_step", "sample"), training, "r along the training"),
     }
     return xr.merge([result, fit_variables(fits), xr.Dataset(more)], combine_attrs="override", join="exact",
                     compat="no_conflicts")

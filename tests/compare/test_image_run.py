@@ -82,7 +82,7 @@ def test_the_record_leads_back_to_data_and_networks(finished, file):
 
 def test_checkpoints_instead_of_training(finished, file, tmp_path, monkeypatch):
     """The networks of a run, given as files, make the same result."""
-    monkeypatch.setattr("compare.report.images.draw", lambda dataset, folder: [])
+    monkeypatch.setattr("compare.report.report.Report.draw", lambda *_: [])
     stems = [str(finished / "networks" / name) for name in ("resnet-0.safetensors", "resnet-identity-0")]
     options = [option for option in arguments(file) if option not in ("--size", "8", "--preset", "tiny",
                                                                       "--training-steps", "4")]
@@ -118,7 +118,7 @@ def test_again_says_that_it_is_done(finished, file, capsys):
 
 def test_a_stop_leaves_what_can_be_taken_up(file, tmp_path, capsys, monkeypatch):
     """Stopped in a machine's sampling, the run ends with the signal's status, and later in the same numbers."""
-    monkeypatch.setattr("compare.report.images.draw", lambda dataset, folder: [])
+    monkeypatch.setattr("compare.report.report.Report.draw", lambda *_: [])
     one, other = tmp_path / "one", tmp_path / "other"
     assert run.main([*arguments(file), "--out", str(other)]) == 0
     monkeypatch.setattr(compare.study.sampling, "KEEP_EVERY", 0.0)

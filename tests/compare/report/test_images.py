@@ -42,13 +42,13 @@ def test_tidy_has_the_sections_numbers(dataset):
 
 def test_report_lists_the_windows_from_the_least_noise(dataset):
     ours = " ".join([" 3"] * 10 + [" 5"] * 10)
-    for text in (images.report(dataset), images.calibration_report(dataset)):
+    for text in (images.report(dataset), images.FITS.text(dataset)):
         rows = {tuple(line.split("  ")[0:1]) + (part,): line for line in text.splitlines()
                 for part in ("k of els, cosine", "KG 2025", "lambda") if part in line}
         assert rows["resnet", "k of els, cosine"].rstrip().endswith(ours)
         assert rows["resnet", "KG 2025"].rstrip().endswith(" 7  7  9  9 11 11 11 11 13 15 15 15 15 15")
         assert rows["resnet-identity", "lambda"].rstrip().endswith(" ".join(["0.1"] * IMAGE_STEPS))
-    chosen = images.calibration_tidy(dataset).query("source == 'resnet-identity, lambda'")
+    chosen = images.FITS.tidy(dataset).query("source == 'resnet-identity, lambda'")
     assert chosen.estimate.tolist() == [0.1] * IMAGE_STEPS
 
 
@@ -57,7 +57,7 @@ def test_figures(dataset, tmp_path):
     assert [path.name for path in paths] == ["pairs.png", "scatter.png", "scales.png", "path.png", "training.png"]
     without = images.draw(dataset.drop_dims("snapshot_step"), tmp_path / "fewer")
     assert [path.name for path in without] == ["pairs.png", "scatter.png", "scales.png", "path.png"]
-    assert [path.name for path in images.draw_calibration(dataset, tmp_path / "alone")] == ["scales.png"]
+    assert [path.name for path in images.FITS.draw(dataset, tmp_path / "alone")] == ["scales.png"]
 
 
 def test_pairs_hold_the_results_images(dataset):
