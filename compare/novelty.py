@@ -58,7 +58,7 @@ def _novelty(args: Namespace, command: str) -> None:
     from compare.attribution import copies_report as novelty_report
     from compare.attribution.copies import copy_test, first_of_twins, largest_false_rate
     from compare.study.folder import RunFolder
-    from empirical.atomic import atomic_path, write_text
+    from empirical.atomic import write_bytes, write_text
     from theory import EquivariantLocalScore, IdealScore, LocalScore
 
     options = {"data_dir": args.data_dir, "size": args.size or None}
@@ -94,8 +94,7 @@ def _novelty(args: Namespace, command: str) -> None:
         train=training.fingerprint, training_images=len(training.images), twins=len(training.images) - len(images))
     table, netcdf, sheet = (args.out / name for name in ("novelty.csv", "novelty.nc", "contact-sheet.png"))
     write_text(table, novelty_report.table(dataset, training))
-    with atomic_path(netcdf) as temporary:
-        dataset.to_netcdf(temporary, engine="h5netcdf")
+    write_bytes(netcdf, dataset.to_netcdf(engine="h5netcdf"))
     novelty_report.contact_sheet(sheet, dataset, training)
     folder.close()
     print(novelty_report.summary(dataset))

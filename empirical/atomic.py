@@ -9,14 +9,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 LEFTOVER = re.compile(r"\..*\.[0-9a-f]{16}\.tmp(\.\w+)?")
 DAY = 86_400.0
 
 
 @contextmanager
-def atomic_path(path: str | Path) -> Iterator[Path]:
-    """Yield a new empty file beside `path` to write to; it becomes `path` if the block ends without an exception.
+def atomic_file(path: str | Path) -> Iterator[BinaryIO]:
+    """Yield a new file to write to; it becomes `path` if the block ends without an exception.
 
     The content is on disk before the rename, so that a kill at any moment leaves the old file or the new one, and so
     does a disk that is full. The temporary name is random and created exclusively: no process, on whichever machine,
@@ -25,39 +26,44 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     Parameters
     ----------
     path : str or Path
-        The file to make or replace. Its suffix is kept by the temporary one, for writers that go by it.
+        The file to make or replace.
 
     Yields
     ------
-    Path
-        The temporary file; it is gone when the block ends, also by an exception.
+    binary file
+        Open for writing and reading, beside `path`; it is gone when the block ends by an exception.
 
     Raises
     ------
     OSError
-        The file cannot be written; `path` is then as it was.
+        The file cannot be written, and is named; `path` is then as it was.
 
     Examples
     --------
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "numbers.txt"
-    >>> with atomic_path(path) as temporary:
-    ...     _ = temporary.write_text("1 2 3")
+    >>> with atomic_file(path) as file:
+    ...     _ = file.write(b"1 2 3")
     >>> path.read_text()
     '1 2 3'
     """
     path = Path(path)
     temporary = path.with_name(f".{path.stem[:60]}.{secrets.token_hex(8)}.tmp{path.suffix}")
-    os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR | getattr(os, "O_BINARY", 0), 0o666)
     try:
-        yield temporary
-        _sync(temporary, os.O_RDWR)  # Windows syncs writable descriptors only
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+        with os.fdopen(descriptor, "w+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)  # once it is closed: Windows renames no open files
+    except BaseException as error:
+        with suppress(OSError):
+            os.unlink(temporary)
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:  # a write names no file
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
     with suppress(OSError):  # Windows opens no folders, some network drives sync none: the file is whole in any case
-        _sync(path.parent, os.O_RDONLY)
+        _sync_folder(path.parent)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -67,8 +73,8 @@ def write_text(path: Path, text: str) -> None:
 
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a binary file whole."""
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
+    with atomic_file(path) as file:
+        file.write(content)
 
 
 def remove_leftovers(folder: Path, older_than: float = DAY) -> None:
@@ -80,8 +86,8 @@ def remove_leftovers(folder: Path, older_than: float = DAY) -> None:
                     path.unlink()
 
 
-def _sync(path: Path, flags: int) -> None:
-    descriptor = os.open(path, flags)
+def _sync_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

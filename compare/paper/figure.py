@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from compare.paper.source import Source
 from compare.report.plots import save_figures
-from empirical.atomic import atomic_path
+from empirical.atomic import write_bytes
 
 
 class PaperFigure(NamedTuple):
@@ -29,8 +29,7 @@ class PaperFigure(NamedTuple):
         """Write NAME.nc, then NAME.pdf and NAME.png from it; returns the paths. ValueError: the source lacks a part."""
         dataset = self.data(source).assign_attrs(caption=self.caption, quick=int(source.quick))
         numbers = folder / f"{self.name}.nc"
-        with atomic_path(numbers) as temporary:
-            dataset.to_netcdf(temporary, engine="h5netcdf")
+        write_bytes(numbers, dataset.to_netcdf(engine="h5netcdf"))
         content = partial(self.draw, dataset=dataset)
         return [numbers, *save_figures([folder / f"{self.name}.pdf", folder / f"{self.name}.png"], content,
                                        self.size(dataset))]

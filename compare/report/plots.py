@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from compare.measure.intervals import Interval
-from empirical.atomic import atomic_path
+from empirical.atomic import atomic_file
 
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 """Colours of training images in maps of sources (Okabe & Ito, safe for colour-blind readers)."""
@@ -36,8 +36,8 @@ def save_figures(paths: Sequence[Path], draw: Callable[[Figure], None], size: tu
         figure = Figure(figsize=size)
         draw(figure)
         for path in paths:
-            with atomic_path(path) as temporary:
-                figure.savefig(temporary, metadata=UNDATED.get(path.suffix))
+            with atomic_file(path) as file:
+                figure.savefig(file, format=path.suffix[1:], metadata=UNDATED.get(path.suffix))
     return list(paths)
 
 

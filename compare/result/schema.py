@@ -23,7 +23,7 @@ from compare.result.identity import (
     NetworkIdentity,
     coordinates,
 )
-from empirical.atomic import atomic_path
+from empirical.atomic import write_bytes
 from theory.errors import UserError
 
 IMAGE = ("channel", "y", "x")
@@ -211,11 +211,10 @@ def load(path: Path) -> xr.Dataset:
 
 
 def write(dataset: xr.Dataset, path: Path) -> None:
-    """Write any dataset as netCDF-4 under a temporary name and rename it: `path` is never half a file."""
+    """Write any dataset as netCDF-4: made in memory, since HDF5 does not survive a full disk, then written whole."""
     compressed = {name: {"zlib": True, "complevel": 4, "shuffle": True} for name in dataset.data_vars
                   if dataset[name].dtype != bool}
-    with atomic_path(Path(path)) as temporary:
-        dataset.to_netcdf(temporary, engine="h5netcdf", encoding=compressed)
+    write_bytes(Path(path), dataset.to_netcdf(engine="h5netcdf", encoding=compressed))
 
 
 def read(path: Path) -> xr.Dataset:

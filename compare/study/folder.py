@@ -17,7 +17,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from compare.cli import Progress, quiet
-from empirical.atomic import atomic_path, write_text
+from empirical.atomic import atomic_file, write_text
 from theory.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -86,8 +86,8 @@ class RunFolder:
             started = time.monotonic()
             made = make()
             arrays = {"seconds": np.asarray(time.monotonic() - started), **made}
-            with atomic_path(file) as temporary:
-                np.savez(temporary, code=code_digest(), **arrays)
+            with atomic_file(file) as opened:
+                np.savez(opened, code=code_digest(), **arrays)
         self.seconds += float(arrays.pop("seconds"))
         return arrays
 

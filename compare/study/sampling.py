@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from compare.study.folder import RunFolder, code_digest, read_part
-from empirical.atomic import atomic_path
+from empirical.atomic import atomic_file
 from theory import ddim
 from theory.errors import UserError
 from theory.schedules import Schedule
@@ -131,8 +131,8 @@ class CachedDenoiser:
 
     def _keep(self) -> None:
         if time.monotonic() >= self.kept_at + KEEP_EVERY:
-            with atomic_path(self.file) as temporary:
-                np.savez(temporary, code=code_digest(), x0=np.stack(self.answers), seconds=self.seconds)
+            with atomic_file(self.file) as file:
+                np.savez(file, code=code_digest(), x0=np.stack(self.answers), seconds=self.seconds)
             self.kept_at = time.monotonic()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from empirical.atomic import atomic_path
+from empirical.atomic import atomic_file
 from empirical.datasets.raw import RawImages, Size
 from empirical.datasets.sources import cache_folder
 
@@ -46,7 +46,7 @@ def _store(path: Path, raw: RawImages) -> None:
     arrays = {"images": raw.images, "labels": raw.labels} | {name: getattr(raw, name) for name in (*NAMES, "skipped")}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(path) as temporary:
-            np.savez(temporary, **{name: np.asarray(array) for name, array in arrays.items() if array is not None})
+        with atomic_file(path) as file:
+            np.savez(file, **{name: np.asarray(array) for name, array in arrays.items() if array is not None})
     except OSError:
         pass  # a cache that cannot be written is done without

@@ -10,7 +10,7 @@ from PIL import Image
 from torch import nn
 
 from empirical.adapters import NetworkDenoiser
-from empirical.atomic import atomic_path
+from empirical.atomic import atomic_file
 from empirical.consistency import flags
 from empirical.datasets import Dataset
 from empirical.toy import ToyLayout
@@ -65,9 +65,9 @@ def sample_grid(network: nn.Module, dataset: Dataset, path: Path, seed: int = 0,
     sheet = np.rint((rows.clip(-1, 1) + 1) * 127.5).astype(np.uint8)
     sheet = sheet.reshape(GRID_ROWS * height, GRID_COLUMNS * width, channels)
     picture = Image.fromarray(sheet if channels == 3 else sheet[..., 0])
-    with atomic_path(path) as temporary:
+    with atomic_file(path) as file:
         size = (picture.width * GRID_ZOOM, picture.height * GRID_ZOOM)
-        picture.resize(size, Image.Resampling.NEAREST).save(temporary)
+        picture.resize(size, Image.Resampling.NEAREST).save(file, "png")
     return {"steps": GRID_STEPS, "n": len(noise), "seed": seed, "sheet": path.name}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from empirical.atomic import atomic_path, remove_leftovers, write_bytes, write_text
+from empirical.atomic import atomic_file, remove_leftovers, write_bytes, write_text
 
 ROOT = Path(__file__).parents[2]
 
@@ -53,8 +53,8 @@ def test_a_failed_call_leaves_the_folder_as_it_was(path, monkeypatch, name, numb
 @pytest.mark.parametrize("failure", [OSError(errno.ENOSPC, "full"), KeyboardInterrupt(), MemoryError()])
 def test_a_failed_write_leaves_the_folder_as_it_was(path, failure):
     before = content(path.parent)
-    with pytest.raises(type(failure)), atomic_path(path) as temporary:
-        temporary.write_text("half")
+    with pytest.raises(type(failure)), atomic_file(path) as file:
+        file.write(b"half")
         raise failure
     assert content(path.parent) == before
 
@@ -149,8 +149,8 @@ def test_long_names(tmp_path):
 
 
 def test_leftovers_of_killed_processes_are_removed_when_they_are_old(tmp_path):
-    code = ("import os, sys; from empirical.atomic import atomic_path\n"
-            "with atomic_path(sys.argv[1]) as temporary: os.kill(os.getpid(), 9)")
+    code = ("import os, sys; from empirical.atomic import atomic_file\n"
+            "with atomic_file(sys.argv[1]): os.kill(os.getpid(), 9)")
     for name in ("a.json", "b"):
         subprocess.run([sys.executable, "-c", code, str(tmp_path / name)], cwd=ROOT)
     mine = [tmp_path / name for name in (".hidden", ".a.tmp.json", "file.0123456789abcdef.tmp")]

@@ -98,11 +98,37 @@ def test_a_kill_leaves_the_old_file(tmp_path):
     """Killed in the middle of a write, the file under its own name is still the one that was there."""
     path = tmp_path / "table.txt"
     path.write_text("old")
-    script = ("import os, signal, sys; from empirical.atomic import atomic_path\n"
-              "with atomic_path(sys.argv[1]) as temporary:\n"
-              "    temporary.write_text('half'); os.kill(os.getpid(), signal.SIGKILL)")
+    script = ("import os, signal, sys; from empirical.atomic import atomic_file\n"
+              "with atomic_file(sys.argv[1]) as file:\n"
+              "    file.write(b'half'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)")
     assert subprocess.run([sys.executable, "-c", script, path]).returncode == -9
     assert path.read_text() == "old"
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from compare.cli import run
+from compare.result.schema import write
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (10**5, 10**5))
+noise = np.random.default_rng(0).normal(size=(3, 10**5))
+sys.exit(run("write", lambda: write(xr.Dataset({"a": (("x", "y"), noise)}), Path(sys.argv[1]))))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="limits of processes")
+def test_a_full_disk_is_one_line(tmp_path):
+    """HDF5, left to write to the disk itself, ended in a segmentation fault."""
+    path = tmp_path / "result.nc"
+    done = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1 and str(path) in done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_networks_of_one_variant_are_held_against_each_other(dataset):
