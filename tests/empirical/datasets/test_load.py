@@ -52,7 +52,7 @@ def test_unknown_name_lists_the_known():
 
 
 def test_options_of_the_toy_set_are_its_own():
-    with pytest.raises(ValueError, match="^count: got one for 'mnist', want it for the toy set only"):
+    with pytest.raises(ValueError, match="^count: got one for 'mnist', want it for the toy set and for pairs only"):
         load("mnist", count=3)
     with pytest.raises(ValueError, match="^split: got 'test', but the toy set has only 'train'"):
         load("toy", split="test")
