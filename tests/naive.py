@@ -1,4 +1,6 @@
-"""Loop-only twins in float64 of everything fast: same names as the public API, nothing of ours imported.
+"""Loop-only twins of everything fast: same names as the public API, nothing of ours imported.
+
+Distances and their logits are of numpy's longest float: at low noise float64 ones differ by whole weights.
 
 Each follows its definition word for word (theory.md, KG's equations) with plain loops over pixels and candidates; none
 shares an idea (padding, displacement, block, streaming) with the code that it checks.
@@ -22,7 +24,7 @@ def log_sum_exp(logits):
 
 
 def squared_distance(a, b):
-    return float(((np.asarray(a, dtype=np.float64) - np.asarray(b, dtype=np.float64)) ** 2).sum())
+    return ((np.asarray(a, dtype=np.longdouble) - np.asarray(b, dtype=np.longdouble)) ** 2).sum()
 
 
 def ideal(x, images, sigma):
@@ -40,7 +42,8 @@ def equivariant(x, images, sigma):
 def window_distance(x, a, b, image, y, z, k, boundary, wrap_training=True):
     """Squared distance between the k x k windows of x at (a, b) and of image at (y, z)."""
     C, H, W = x.shape
-    r, total = k // 2, 0.0
+    r, total = k // 2, np.longdouble(0)
+    x, image = x.astype(np.longdouble, copy=False), image.astype(np.longdouble, copy=False)
     for u in range(-r, r + 1):
         for v in range(-r, r + 1):
             if boundary == "circular":
@@ -51,7 +54,8 @@ def window_distance(x, a, b, image, y, z, k, boundary, wrap_training=True):
                     continue
                 q, t = x[:, a + u, b + v], image[:, y + u, z + v]
             for c in range(C):
-                total += (float(q[c]) - float(t[c])) ** 2
+                difference = q[c] - t[c]
+                total += difference * difference
     return total
 
 
@@ -73,6 +77,7 @@ def candidates(a, b, H, W, k, boundary, wrap_training, local):
 def patch_machine(x, images, sigma, k, boundary="zeros", wrap_training=True, local=False):
     """LS (local=True, KG eqs. 7-8) and ELS (KG eqs. 9-10, 39-41); x (C, H, W)."""
     C, H, W = x.shape
+    x, images = x.astype(np.longdouble), images.astype(np.longdouble)
     out = np.empty((C, H, W))
     for a in range(H):
         for b in range(W):
@@ -89,7 +94,8 @@ def patch_machine(x, images, sigma, k, boundary="zeros", wrap_training=True, loc
 def evidence(x, images, sigma, k, boundary="zeros", wrap_training=True):
     """S_i(x) (N, H, W) and mu_i(x) (N, C, H, W) of theory.md 4a."""
     C, H, W = x.shape
-    S, mu = np.empty((len(images), H, W)), np.empty((len(images), C, H, W))
+    x, images = x.astype(np.longdouble), images.astype(np.longdouble)
+    S, mu = np.empty((len(images), H, W), dtype=np.longdouble), np.empty((len(images), C, H, W))
     for i, image in enumerate(images):
         for a in range(H):
             for b in range(W):
@@ -145,6 +151,7 @@ def alpha_of(rule, x, images, sigma, k, boundary, wrap_training=True, beta=1.0):
 def attention(x, images, sigma, k, rule, strength, boundary="zeros", wrap_training=True, beta=1.0):
     """Evidence sharing (theory.md 4a); rule: a name, or a matrix (P, P)."""
     C, H, W = x.shape
+    x, images = x.astype(np.longdouble), images.astype(np.longdouble)
     S, mu = evidence(x, images, sigma, k, boundary, wrap_training)
     rule = alpha_of(rule, x, images, sigma, k, boundary, wrap_training, beta)
     out = np.empty((C, H, W))
@@ -163,6 +170,7 @@ def attention(x, images, sigma, k, rule, strength, boundary="zeros", wrap_traini
 def pair(x, images, sigma, k, rule, strength, boundary="zeros", wrap_training=True, beta=1.0):
     """The pair machine: an average over x' of the posterior means given own patch and patch x' of one image."""
     C, H, W = x.shape
+    x, images = x.astype(np.longdouble), images.astype(np.longdouble)
     S, mu = evidence(x, images, sigma, k, boundary, wrap_training)
     alpha = alpha_of(rule, x, images, sigma, k, boundary, wrap_training, beta)
     out = np.zeros((C, H, W))
@@ -178,6 +186,7 @@ def pair(x, images, sigma, k, rule, strength, boundary="zeros", wrap_training=Tr
 def consensus(x, images, sigma, k, strength, counts, boundary="zeros"):
     """Consensus of all patches; counts (H, W): how much each counts, so that each pixel counts once."""
     C, H, W = x.shape
+    x, images = x.astype(np.longdouble), images.astype(np.longdouble)
     S, mu = evidence(x, images, sigma, k, boundary)
     together = [sum(counts[a, b] * s[a, b] for a in range(H) for b in range(W)) for s in S]
     out = np.empty((C, H, W))
@@ -231,6 +240,7 @@ def ddim(denoise, phi, alpha_bar, steps):
 def posterior_weights(x, images, sigma, k, a, b, boundary="zeros", wrap_training=True, local=False):
     """[(weight, image, y, x)] of one pixel's whole posterior, largest first (LS and ELS)."""
     _, H, W = x.shape
+    x, images = x.astype(np.longdouble), np.asarray(images, dtype=np.longdouble)
     found, logits = [], []
     for i, image in enumerate(images):
         for y, z in candidates(a, b, H, W, k, boundary, wrap_training, local):

@@ -19,6 +19,11 @@ LARGEST = 1e150
 """Numbers whose squares float64 holds, with room for sums; above 1 / LARGEST, their inverses too."""
 
 
+FARTHEST = 1e12
+"""Pixels of a query, in units of the images' and of the noise alike, beyond which no arithmetic here tells candidates
+apart."""
+
+
 def training_images(images) -> np.ndarray:
     """images (N, C, H, W), floats in [-1, 1], N >= 1 -> float32, contiguous."""
     array = _numbers("images", images)
@@ -77,6 +82,9 @@ def noise_levels(sigma, count: int) -> np.ndarray:
 def finite_answer(x: np.ndarray, sigma: np.ndarray) -> None:
     """x (B, C, H, W) and sigma (B,), such that |x|^2 / (2 sigma^2) stays within float64."""
     largest = np.abs(x).max(axis=(1, 2, 3))
+    if (lost := largest > FARTHEST * np.maximum(sigma, 1.0)).any():
+        raise UserError(f"x: got {largest[lost][0]:.3g} at sigma {sigma[lost][0]:.3g}, want at most "
+                        f"{FARTHEST:g} max(1, sigma), from where float64 tells training images apart")
     if largest.max() > LARGEST / x[0].size:
         raise UserError(f"x: got {largest.max():.3g}, want numbers whose squares float64 holds")
     least = (largest + LARGEST_PIXEL) * x[0].size / LARGEST

@@ -27,6 +27,13 @@ FLOAT32_ERROR = 1e-5
 """Relative error of a float32 distance that is never exceeded: what float32 says of far candidates is taken to within
 this, to choose those to be measured in float64."""
 
+FLOAT64_LOGIT = 2.0**26
+"""Powers of two by which the nearest candidate may be below 1 for float64 distances to be good to 1e-6 in a weight;
+beyond, those that count are measured again in double-double (`far.py`)."""
+
+FLOAT64_ERROR = 1e-12
+"""Relative error of a float64 distance that is never exceeded, as FLOAT32_ERROR."""
+
 FLOAT32_WINDOW = 700
 """Pixels in a window up to which squared differences are summed in float32. A larger one lies D / 2 LOG2E below 1 by
 its noise alone, which is beyond FLOAT32_LOGIT: every candidate would have to be measured again."""

@@ -17,13 +17,17 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from theory._kernels.cache import drop_stale
+from theory._kernels.far import scan_far
 from theory._kernels.numerics import (
     CHUNKS,
     FLOAT32_RANGE,
     FLOAT32_WINDOW,
+    FLOAT64_ERROR,
+    FLOAT64_LOGIT,
     FLOAT64_PAIRS,
     LARGE_CALL_ERROR,
     LIST_CHUNKS,
+    NEGLIGIBLE,
     PRODUCT_ERROR,
 )
 from theory._kernels.posterior import LOG2E, scan, scan_images, scan_offsets, scan_sources
@@ -35,7 +39,8 @@ from theory.engine.chunks import run_in_threads
 from theory.engine.geometry import Axis
 from theory.engine.scan_options import ScanOptions
 
-drop_stale([*scan.values(), *scan_sources.values(), *scan_scales.values(), scan_images, scan_offsets, merge_states])
+drop_stale([*scan.values(), *scan_sources.values(), *scan_scales.values(), scan_images, scan_offsets, scan_far,
+            merge_states])
 
 QUERIES_AT_ONCE = 16
 """Queries that share each training block while it is in cache."""
@@ -70,39 +75,53 @@ class Posterior:
 
 @dataclass(frozen=True)
 class Nearest:
-    """The K candidates with the largest logits, best first: key = distance - offset (.., Y, X, K), inf for none, and
-    source (.., Y, X, K, 3), each candidate's image, y and x."""
+    """The K candidates with the largest logits, best first: key = distance - offset (.., Y, X, K), inf for none, source
+    (.., Y, X, K, 3), each candidate's image, y and x, and rest (.., Y, X, K), what float64 leaves of the key."""
 
     key: np.ndarray
     source: np.ndarray
+    rest: np.ndarray
 
     @classmethod
     def empty(cls, shape: tuple[int, ...], top: int) -> Nearest:
-        return cls(np.full((*shape, top), np.inf), np.full((*shape, top, 3), -1))
+        return cls(np.full((*shape, top), np.inf), np.full((*shape, top, 3), -1), np.zeros((*shape, top)))
 
     def merged(self) -> Nearest:
         """One list from the lists along the first axis; equals in their order."""
-        key, source = np.moveaxis(self.key, 0, -2), np.moveaxis(self.source, 0, -3)
-        K = key.shape[-1]
-        key, source = key.reshape(*key.shape[:-2], -1), source.reshape(*source.shape[:-3], -1, 3)
-        best = np.argsort(key, axis=-1, kind="stable")[..., :K]
-        return Nearest(np.take_along_axis(key, best, -1), np.take_along_axis(source, best[..., None], -2))
+        K = self.key.shape[-1]
+        key, rest = (np.moveaxis(part, 0, -2).reshape(*part.shape[1:-1], -1) for part in (self.key, self.rest))
+        source = np.moveaxis(self.source, 0, -3).reshape(*key.shape, 3)
+        best = np.lexsort((rest, key), axis=-1)[..., :K]
+        key, rest = np.take_along_axis(key, best, -1), np.take_along_axis(rest, best, -1)
+        return Nearest(key, np.take_along_axis(source, best[..., None], -2), rest)
 
 
 def merge(parts: list[Posterior]) -> Posterior:
     """The posterior over the union of disjoint candidate sets."""
-    return _merge_stacked(_stacked(parts))
+    return _merge_stacked(stacked(parts))
 
 
 def merge_nearest(parts: list[Nearest]) -> Nearest:
     """The nearest candidates of the union of disjoint candidate sets."""
-    return _stacked(parts).merged()
+    return stacked(parts).merged()
 
 
 def _merge_stacked(states: Posterior) -> Posterior:
     """Merge states that are stacked along a first axis and used up; the state without it."""
     merged = Posterior(*(np.empty(array.shape[1:]) for array in _arrays(states)))
     merge_states(*_arrays(states), *_arrays(merged))
+    return merged
+
+
+def merged_by_distance(states: Posterior, near: np.ndarray, rest: np.ndarray, precision: np.ndarray) -> Posterior:
+    """`_merge_stacked` by the exact distance near + rest (P, B, Y, X) of the nearest candidate of each, in place of its
+    peak, which float64 may not tell from another."""
+    best = np.lexsort((rest, near), axis=0)[:1]
+    least = np.take_along_axis(near, best, 0)
+    with np.errstate(invalid="ignore"):  # a pixel that no candidate was measured for
+        states.peak[:] = -precision * ((near - least) + (rest - np.take_along_axis(rest, best, 0)))
+    merged = _merge_stacked(states)
+    merged.peak[:] = -precision * least[0]
     return merged
 
 
@@ -118,7 +137,7 @@ def _in_order(records, order: list[np.ndarray]):
     return together if len(records) == 1 else type(together)(*(array[places] for array in _arrays(together)))
 
 
-def _stacked(records):
+def stacked(records):
     """Stack Posteriors, or Nearest lists, along a new first axis."""
     return type(records[0])(*(np.stack(arrays) for arrays in zip(*map(_arrays, records))))
 
@@ -145,14 +164,46 @@ def posterior(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions
         lists = Nearest.empty((count, len(chosen), *outputs), top)
         inputs = (queries, _training(bank, values), _geometry(rows, cols), request.left_out,
                   request.log2_cutoff)
-        states = _arrays(chunks) + _arrays(lists) if top else _arrays(chunks)[:3]
+        states = [*_arrays(chunks), lists.key, lists.source] if top else _arrays(chunks)[:3]
         kernel = (scan_sources if top else scan)[queries.windows.dtype]
         run_in_threads(kernel, request.order, inputs, states, count)
         chunks.peak[:] = (chunks.peak - queries.base) * LN2
-        sums.append(_merge_stacked(chunks))
-        nearest.append(lists.merged())
+        found = _merge_stacked(chunks), lists.merged()
+        if not queries.products:
+            _measure_exactly(queries, *inputs[1:4], request.order, *found)
+        sums.append(found[0])
+        nearest.append(found[1])
         order.append(chosen)
     return _in_order(sums, order), _in_order(nearest, order)
+
+
+def _measure_exactly(queries: Queries, training: Training, geometry: Geometry, left_out: int, order: np.ndarray,
+                 sums: Posterior, nearest: Nearest) -> None:
+    """Put exact sums and lists in place of those of the pixels for which float64 distances are not good enough."""
+    far = sums.peak < -FLOAT64_LOGIT * LN2
+    some = np.flatnonzero(far.any(axis=(1, 2)))
+    if not len(some):
+        return
+    K, unit = nearest.key.shape[3], LOG2E * queries.precision[some, None, None]
+    last = nearest.key[some, ..., K - 1] if K else np.zeros_like(sums.peak[some])
+    reach = np.maximum(-sums.peak[some] * LOG2E + NEGLIGIBLE, unit * last)
+    least = np.where(far[some], -(1.0 + FLOAT64_ERROR) * reach, np.inf)
+    exact = queries.exact[some]
+    asked = Queries(exact, exact, queries.precision[some], False, 0.0 * queries.base[some])
+    shape, Cv = (CHUNKS, *least.shape), sums.total.shape[1]
+    near, keys = (np.stack([np.full(size, np.inf), np.zeros(size)], axis=2) for size in (shape, (*shape, K)))
+    mass, total, energy = (np.zeros((*shape[:2], *size, *shape[2:])) for size in ((), (Cv,), (2,)))
+    sources = np.full((*shape, K, 3), -1)
+    states = near, mass, total, energy, keys, sources
+    run_in_threads(scan_far, order, (asked, training, geometry, left_out, least), states)
+    parts = Posterior(np.zeros(shape), mass, total, energy[:, :, : sums.energy.shape[1]])
+    merged = merged_by_distance(parts, near[:, :, 0], near[:, :, 1], queries.precision[some, None, None])
+    lists = Nearest(keys[:, :, 0], sources, keys[:, :, 1]).merged()
+    b, y, x = np.nonzero(far[some])
+    for whole, part in zip(_arrays(sums), _arrays(merged)):
+        whole[(some[b], *(slice(None),) * (whole.ndim - 3), y, x)] = part[(b, *(slice(None),) * (part.ndim - 3), y, x)]
+    for whole, part in zip(_arrays(nearest), _arrays(lists)):
+        whole[some[b], y, x] = part[b, y, x]
 
 
 def posterior_scales(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions,
@@ -173,7 +224,21 @@ def posterior_scales(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: Scan
         sums.append([_merge_stacked(Posterior(LN2 * peak[:, :, s], mass[:, :, s], total[:, :, s], no_energy))
                      for s in range(len(axes))])
         order.append(chosen)
-    return [_in_order(of_size, order) for of_size in zip(*sums)]
+    scales = [_in_order(of_size, order) for of_size in zip(*sums)]
+    for of_size, along in zip(scales, axes):
+        measure_far(of_size, np.arange(len(x)), x, sigma, bank, request, *along)
+    return scales
+
+
+def measure_far(sums: Posterior, squares: np.ndarray, x: np.ndarray, sigma: np.ndarray, bank: Bank,
+                request: ScanOptions, rows: Axis, cols: Axis, values: np.ndarray | None = None) -> None:
+    """Put the sums of `posterior` in place of those of another scan, for the queries `squares`, which it compared by
+    float64 squares, where these are not good enough."""
+    some = squares[(sums.peak[squares] < -FLOAT64_LOGIT * LN2).any(axis=(1, 2))]
+    if len(some):
+        exact, _ = posterior(x[some], sigma[some], bank, request, rows, cols, values)
+        for whole, part in zip(_arrays(sums), _arrays(exact)):
+            whole[some] = part
 
 
 @dataclass(frozen=True)
@@ -219,7 +284,7 @@ def nearest_with_offsets(x: np.ndarray, bank: Bank, order: np.ndarray, rows: Axi
     lists = Nearest.empty((LIST_CHUNKS, *offsets.shape[1:]), top)
     query = _padded_queries(x[None], rows, cols)[0]
     inputs = query, _training(bank), position, _geometry(rows, cols), offsets
-    run_in_threads(scan_offsets, order, inputs, _arrays(lists), LIST_CHUNKS)
+    run_in_threads(scan_offsets, order, inputs, (lists.key, lists.source), LIST_CHUNKS)
     return lists.merged()
 
 

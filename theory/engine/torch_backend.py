@@ -7,7 +7,8 @@ streams over tiles of training images (`_torch/scan.py`) with one float64 state 
 
 Windows are compared in float32, without TF32, where that is good to `PRODUCT_ERROR` in a logit, else in float64: on
 data-centre GPUs the same arithmetic and twice the memory traffic, half of what float32 squared differences and their
-window sums would move. Where even float64 products cancel, as sigma -> 0, windows are subtracted.
+window sums would move. Where even float64 products cancel, as sigma -> 0, windows are subtracted, and where
+even their float64 distances are not good enough the numba engine measures again.
 docs/theory/posterior.md
 """
 
@@ -31,7 +32,7 @@ from theory.engine._torch.scan import Training, group_size, scan, tiles
 from theory.engine._torch.softmax import Comparison, Sums, merged
 from theory.engine.bank import Bank
 from theory.engine.geometry import Axis
-from theory.engine.posterior import ImageEvidence, Nearest, Posterior
+from theory.engine.posterior import ImageEvidence, Nearest, Posterior, measure_far
 from theory.engine.scan_options import ScanOptions
 from theory.errors import UserError
 
@@ -70,7 +71,11 @@ class TorchBackend:
                     channels = np.arange(result.shape[1])[:, None, None]
                     result[chosen[:, None, None, None], channels, region.outputs()] = own.cpu().numpy()
         peak, sums = LN2 * peak.reshape(B, *outputs), sums.reshape(B, Cv + 1, *outputs)
-        return Posterior(peak, sums[:, Cv], sums[:, :Cv], np.empty((B, 0, *outputs))), Nearest.empty((B, *outputs), 0)
+        found = Posterior(peak, sums[:, Cv], sums[:, :Cv], np.empty((B, 0, *outputs)))
+        ways = _comparisons(x, LOG2E / (2.0 * sigma**2), bank, rows, cols, request.float64)
+        squares = np.concatenate([queries for how, queries in ways if not how.products] or [[]]).astype(int)
+        measure_far(found, squares, x, sigma, bank, request, rows, cols, values)
+        return found, Nearest.empty((B, *outputs), 0)
 
     def posterior_scales(self, x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions,
                          axes: Sequence[tuple[Axis, Axis]]) -> list[Posterior]:

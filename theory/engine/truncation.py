@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from theory._kernels.numerics import PRODUCT_ERROR
+from theory._kernels.numerics import FLOAT64_LOGIT, PRODUCT_ERROR
 from theory.engine.posterior import Posterior
 from theory.errors import UserError
 
@@ -92,6 +92,8 @@ def bound(sums: Posterior, count: int, pixels: int, log2_cutoff: float, float64:
 
 
 def _logit_error(peak: np.ndarray, pixels: int, log2_cutoff: float) -> np.ndarray:
-    """How far a logit that counts may be off, in nats: relative to itself by squares, absolutely by products."""
+    """How far a logit that counts may be off, in nats: relative to itself by squares, until these are measured exactly,
+    absolutely by products."""
     steps = SPREAD * pixels**0.5 + 10.0
-    return UNIT * steps * (np.abs(peak) + log2_cutoff) + PRODUCT_ERROR["float64"] * steps + 1e-14
+    largest = np.minimum(np.abs(peak), FLOAT64_LOGIT) + log2_cutoff
+    return UNIT * steps * largest + PRODUCT_ERROR["float64"] * steps + 1e-14

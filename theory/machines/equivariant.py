@@ -12,8 +12,9 @@ import numba
 import numpy as np
 from scipy.fft import irfft2, rfft2
 
+from theory._kernels.far import distances_far
 from theory._kernels.numerics import NEGLIGIBLE, PRODUCT_ERROR
-from theory.engine.posterior import Nearest, Posterior, concatenated, merge, merge_nearest
+from theory.engine.posterior import Nearest, Posterior, concatenated, merge_nearest, merged_by_distance, stacked
 from theory.machines.attribution import whole_image_sources
 from theory.machines.posterior import PosteriorMachine
 
@@ -75,7 +76,7 @@ class EquivariantScore(PosteriorMachine):
             orbit = members, images, _transform(images)
             for b, state in enumerate(states):
                 state.append(_over_translates(x[b], spectra[b], 1.0 / (2.0 * sigma[b] ** 2), orbit, top))
-        merged = [(merge([s for s, _ in state]), merge_nearest([n for _, n in state])) for state in states]
+        merged = [_merged(state, 1.0 / (2.0 * level**2)) for state, level in zip(states, sigma)]
         sums, nearest = zip(*merged)
         return concatenated(sums), concatenated(nearest)
 
@@ -89,6 +90,13 @@ class EquivariantScore(PosteriorMachine):
         return whole_image_sources(sources, shift, self.image_shape)
 
 
+def _merged(parts, precision: float) -> tuple[Posterior, Nearest]:
+    """One query's sums and lists from those of some images each."""
+    sums, near, lists = zip(*parts)
+    distance, rest = (np.stack([getattr(own, part) for own in near]) for part in ("key", "rest"))
+    return merged_by_distance(stacked(sums), distance, rest, precision), merge_nearest(lists)
+
+
 def _over_translates(x, spectrum, precision: float, orbit, top: int) -> tuple[Posterior, Nearest]:
     """One query's softmax sums over all translates of some images, and the nearest: sources (image, dy * W + dx, 0)."""
     members, images, spectra = orbit
@@ -97,43 +105,53 @@ def _over_translates(x, spectrum, precision: float, orbit, top: int) -> tuple[Po
     norms = (x**2).sum() + (images**2).sum(axis=(1, 2, 3))
     distance = np.maximum(norms[:, None, None] - 2.0 * inner, 0.0)
     error = FFT_ERROR * norms.max()
+    rest = np.zeros_like(distance)
     if precision * error > PRODUCT_ERROR["float64"]:
-        _remeasure(x, distance, images, NEGLIGIBLE / precision + 2.0 * error)
-    logits = -precision * distance
-    peak = logits.max()
-    weights = np.exp(logits - peak)
+        rest = _remeasure(x, distance, images, NEGLIGIBLE / precision + 2.0 * error)
+    nearest = np.unravel_index(np.lexsort((rest.ravel(), distance.ravel()))[0], distance.shape)
+    logits = -precision * ((distance - distance[nearest]) + (rest - rest[nearest]))
+    weights = np.exp(logits)
     image_mass = weights.sum(axis=(1, 2))
     total = _back((spectra * _transform(weights)[:, None]).sum(axis=0), (H, W))  # sum_{i, s} W T_s varphi_i
-    energy = np.array([(weights * (logits - peak)).sum(), (image_mass * np.log(np.maximum(image_mass, 1e-300))).sum()])
-    sums = Posterior(np.full((1, 1, 1), peak), np.full((1, 1, 1), image_mass.sum()), total.reshape(1, -1, 1, 1),
+    energy = np.array([(weights * logits).sum(), (image_mass * np.log(np.maximum(image_mass, 1e-300))).sum()])
+    near = Nearest(distance[nearest].reshape(1, 1, 1), np.array(nearest), rest[nearest].reshape(1, 1, 1))
+    sums = Posterior(np.zeros((1, 1, 1)), np.full((1, 1, 1), image_mass.sum()), total.reshape(1, -1, 1, 1),
                      energy[: 2 * bool(top)].reshape(1, -1, 1, 1))
-    return sums, _nearest(x, distance, members, images, top)
+    return sums, near, _nearest(x, distance, 2.0 * error, members, images, top)
 
 
-def _remeasure(x, distance, images, reach: float) -> None:
+def _remeasure(x, distance, images, reach: float) -> np.ndarray:
     """Measure again, in place, the translates that are no farther than `reach` beyond the nearest, where products
-    cancel: as sigma falls to 0."""
+    cancel: as sigma falls to 0. Returns what float64 leaves of the distances."""
+    rest = np.zeros_like(distance)
+    places = np.nonzero(distance <= distance.min() + reach)
+    for some in np.array_split(np.arange(len(places[0])), -(-len(places[0]) * x.size // (ORBIT_BYTES // 8))):
+        part = tuple(along[some] for along in places)
+        distance[part], rest[part] = _exact_distances(x, images, *part)
+    return rest
+
+
+def _exact_distances(x, images, i, dy, dx) -> np.ndarray:
+    """|x - T_(dy, dx) images[i]|^2 for each of some translates, in two parts, (2, n)."""
     _, C, H, W = images.shape
-    i, dy, dx = np.nonzero(distance <= distance.min() + reach)
-    for some in np.array_split(np.arange(len(i)), -(-len(i) * x.size // (ORBIT_BYTES // 8))):
-        rows = (np.arange(H) - dy[some, None]) % H
-        cols = (np.arange(W) - dx[some, None]) % W
-        moved = images[i[some, None, None, None], np.arange(C)[:, None, None], rows[:, None, :, None],
-                       cols[:, None, None, :]]
-        distance[i[some], dy[some], dx[some]] = ((x - moved) ** 2).sum(axis=(1, 2, 3))
+    rows, cols = (np.arange(H) - dy[:, None]) % H, (np.arange(W) - dx[:, None]) % W
+    moved = images[i[:, None, None, None], np.arange(C)[:, None, None], rows[:, None, :, None], cols[:, None, None, :]]
+    out = np.empty((2, len(i)))
+    distances_far(x.ravel(), moved.reshape(len(i), -1), out)
+    return out
 
 
-def _nearest(x, distance, members, images, top: int) -> Nearest:
+def _nearest(x, distance, error: float, members, images, top: int) -> Nearest:
     """The `top` nearest translates, measured again one by one, equals in their order."""
     lists = Nearest.empty((1, 1, 1), top)
     count = min(top, distance.size)
     if not count:
         return lists
-    chosen = np.sort(np.argpartition(distance, count - 1, axis=None)[:count])
-    i, dy, dx = np.unravel_index(chosen, distance.shape)
-    exact = [((x - np.roll(images[j], (s, t), axis=(1, 2))) ** 2).sum() for j, s, t in zip(i, dy, dx)]
-    rank = np.argsort(exact, kind="stable")
-    lists.key[0, 0, 0, :count] = np.array(exact)[rank]
+    last = np.partition(distance, count - 1, axis=None)[count - 1]
+    i, dy, dx = np.nonzero(distance <= last + error)
+    exact, rest = _exact_distances(x, images, i, dy, dx)
+    rank = np.lexsort((rest, exact))[:count]
+    lists.key[0, 0, 0, :count], lists.rest[0, 0, 0, :count] = exact[rank], rest[rank]
     lists.source[0, 0, 0, :count] = np.stack([members[i], dy * distance.shape[2] + dx, 0 * dx], axis=-1)[rank]
     return lists
 

@@ -71,7 +71,7 @@ class PosteriorMachine(ScoreMachine):
             request = ScanOptions(order, backends.engine("numba", x), top=top)
             sums, nearest = self._posterior(queries[chosen], sigma[chosen], request,
                                             **self._restricted(options, chosen))
-            weight[chosen] = _weights(-nearest.key / (2.0 * sigma[chosen, None, None, None] ** 2), sums)
+            weight[chosen] = _weights(nearest, 1.0 / (2.0 * sigma[chosen, None, None] ** 2), sums)
             source[chosen], entropies[chosen] = self._sources(nearest.source), np.maximum(sums.entropies, 0.0)
             x0[chosen] = sums.mean.reshape(-1, C, H, W)
         return attribution(x0, weight, source, entropies[:, 0], entropies[:, 1])
@@ -108,13 +108,14 @@ class PosteriorMachine(ScoreMachine):
         return sources
 
 
-def _weights(logits: np.ndarray, sums: Posterior) -> np.ndarray:
-    """Shares of the whole posterior (B, Y, X, K) by logits, the largest first.
+def _weights(nearest: Nearest, precision: np.ndarray, sums: Posterior) -> np.ndarray:
+    """Shares of the whole posterior (B, Y, X, K), the largest first.
 
-    They may be rounded otherwise than those in the sums. Far from D a logit of 1e14 nats is off by a tenth: the
+    Keys may be rounded otherwise than those in the sums. Far from D a logit of 1e14 nats is off by a tenth: the
     largest, where it is the posterior's peak, stands for it.
     """
-    best = logits[..., 0]
+    best = -nearest.key[..., 0] * precision
     peak = np.where(np.abs(best - sums.peak) <= 1e-12 * np.abs(best), best, sums.peak)
-    weight = np.exp(logits - (peak + np.log(sums.mass))[..., None])
+    farther = (nearest.key - nearest.key[..., :1]) + (nearest.rest - nearest.rest[..., :1])
+    weight = np.exp((best - peak - np.log(sums.mass))[..., None] - precision[..., None] * farther)
     return weight / np.maximum(weight.sum(axis=-1, keepdims=True), 1.0)

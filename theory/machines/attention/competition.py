@@ -67,7 +67,7 @@ class ImageCompetition(Coupling):
                 own_lists.append(nearest_with_offsets(evidence.x, queries.bank, order, *evidence.axes, images.position,
                                                       offsets, top) if top else Nearest.empty(S.shape[1:], 0))
         nearest = [merge_nearest(own) for own in lists]
-        return [(merge(s), Nearest(n.key[None], n.source[None])) for s, n in zip(sums, nearest)]
+        return [(merge(s), Nearest(n.key[None], n.source[None], n.rest[None])) for s, n in zip(sums, nearest)]
 
 
 class CompetitionMachine(PosteriorMachine):
