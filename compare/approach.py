@@ -15,7 +15,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 
-from compare.cli import Parser, device, main_of, use_threads
+from compare.cli import Parser, main_of, use_threads
 from compare.result.words import FIXED_FORMS
 from compare.study.config import CapacityConfig
 
@@ -37,18 +37,12 @@ def parser() -> Parser:
 
 def _study(args: Namespace, command: str) -> None:
     threads = use_threads(args.jobs)
-    from compare.execute import Plan, execute
-    from compare.report import capacity
+    from compare.execute import execute, plan_on_networks
+    from compare.report.capacity import REPORT
     from compare.study.capacity import capacity_study
-    from compare.study.networks import expand_names, find_all, weights_of
-    from compare.study.pipeline import carry_out
 
-    config = CapacityConfig(seed=args.seed, device=device(args.device)).with_given(vars(args) | {
-        "networks": expand_names(args.networks), "device": None})
-    stems = find_all(config.networks)
-    execute(Plan("approach", config.to_json() | weights_of(config.networks, stems), "approach.nc",
-                 lambda folder, command: carry_out(capacity_study(config, stems, folder), folder, command),
-                 capacity.REPORT), args.out, command, threads)
+    plan = plan_on_networks("approach", CapacityConfig(), args, capacity_study, REPORT)
+    execute(plan, args.out, command, threads)
 
 
 main = main_of(parser, _study)

@@ -15,7 +15,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 
-from compare.cli import Parser, device, main_of, use_threads
+from compare.cli import Parser, main_of, use_threads
 from compare.result.words import CLOSED_FORMS
 from compare.study.config import AttentionConfig
 
@@ -38,19 +38,13 @@ def parser() -> Parser:
 
 def _study(args: Namespace, command: str) -> None:
     threads = use_threads(args.jobs)
-    from compare.execute import Plan, execute
-    from compare.report import attention
+    from compare.execute import execute, plan_on_networks
+    from compare.report.attention import REPORT
     from compare.study.attention import attention_study
-    from compare.study.networks import expand_names, find_all, weights_of
-    from compare.study.pipeline import carry_out
 
-    config = AttentionConfig(seed=args.seed, device=device(args.device))
-    config = (config.quick() if args.quick else config).with_given(vars(args) | {
-        "networks": expand_names(args.networks), "device": None})
-    stems = find_all(config.networks)
-    execute(Plan("attention", config.to_json() | weights_of(config.networks, stems), "attention.nc",
-                 lambda folder, command: carry_out(attention_study(config, stems, folder), folder, command),
-                 attention.REPORT), args.out, command, threads)
+    config = AttentionConfig().quick() if args.quick else AttentionConfig()
+    plan = plan_on_networks("attention", config, args, attention_study, REPORT)
+    execute(plan, args.out, command, threads)
 
 
 main = main_of(parser, _study)

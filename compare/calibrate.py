@@ -45,11 +45,12 @@ def _calibrate(args: Namespace, command: str) -> None:
          "device": device(args.device)})
     inputs = given_networks(args.checkpoint, config, args.data_dir)
 
-    def compute(folder, command):
+    def study(folder, command):
         networks, _ = inputs.load(folder, config.device, False, command)
-        return fits_alone(image_study(networks, inputs.training, config, folder.config), folder, command)
+        return image_study(networks, inputs.training, config, folder.config)
 
-    execute(Plan("scales", inputs.record(config), "calibration.nc", compute, images.FITS), args.out, command, threads)
+    execute(Plan("scales", inputs.record(config), "calibration.nc", study, images.FITS, fits_alone), args.out, command,
+            threads)
 
 
 main = main_of(parser, _calibrate)

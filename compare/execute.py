@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import sys
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import xarray as xr
 
-from compare.cli import bar, set_threads
+from compare.cli import bar, device, set_threads
 from compare.report.report import Report
 from compare.result import schema
+from compare.study.config import NetworksConfig
 from compare.study.folder import RunFolder, short_hash
+from compare.study.networks import expand_names, find_all, weights_of
+from compare.study.pipeline import Study, carry_out
 from empirical.atomic import write_text
 
 
@@ -20,15 +24,16 @@ class Plan(NamedTuple):
     """What a command is to compute.
 
     name: of the folder; resolved: everything that decides the numbers, as JSON; file: the dataset's name
-    compute: the dataset, from the folder and the command to be recorded
+    study: from the folder and the command to be recorded; carry_out: how the dataset is made of these
     report: what is said of the dataset, and its figures
     """
 
     name: str
     resolved: dict
     file: str
-    compute: Callable[[RunFolder, str], xr.Dataset]
+    study: Callable[[RunFolder, str], Study]
     report: Report
+    carry_out: Callable[[Study, RunFolder, str], xr.Dataset] = carry_out
 
 
 def execute(plan: Plan, out: Path | None, command: str, threads: int) -> None:
@@ -40,7 +45,7 @@ def execute(plan: Plan, out: Path | None, command: str, threads: int) -> None:
             sys.stderr.write(f"{folder.path} is done; delete it to run again\n")
         else:
             set_threads(threads)
-            schema.write(plan.compute(folder, command), path)
+            schema.write(plan.carry_out(plan.study(folder, command), folder, command), path)
         dataset = schema.read(path)
         text, table, numbers = plan.report.text(dataset), folder.path / "table.txt", folder.path / "summary.csv"
         write_text(table, text)
@@ -50,3 +55,15 @@ def execute(plan: Plan, out: Path | None, command: str, threads: int) -> None:
         folder.close()
     print(text)
     print("\n".join(map(str, ("Written:", path, table, numbers, *figures))))
+
+
+def plan_on_networks(name: str, config: NetworksConfig, args: Namespace, study: Callable[..., Study],
+                     report: Report) -> Plan:
+    """Return the plan of a study of the toy networks that `args.networks` names.
+
+    config: to which the command's options are added; study: of config, the networks' checkpoints and the folder.
+    """
+    config = config.with_given(vars(args) | {"networks": expand_names(args.networks), "device": device(args.device)})
+    stems = find_all(config.networks)
+    return Plan(name, config.to_json() | weights_of(config.networks, stems), f"{name}.nc",
+                lambda folder, _: study(config, stems, folder), report)

@@ -145,12 +145,11 @@ def _found(args: Namespace, made, noise, steps: int, label: int | None):
     with tqdm(total=steps, desc="steps", disable=None, leave=False) as bar:
         if args.along is None:
             return inspect_machine(made.machine, noise, schedule, steps, callback=bar.update, **options), "theory"
+        from compare.study.networks import load_network
         from compare.study.sampling import trajectory
         from empirical import checkpoint
-        from empirical.adapters import NetworkDenoiser
 
-        network, record = checkpoint.load(args.along)
-        denoiser = NetworkDenoiser(network, schedule, prediction=record.get("prediction", "eps"))
+        denoiser = load_network(checkpoint.find(args.along), "cpu")[0].denoiser
         path = trajectory(denoiser, noise, schedule, steps, None if label is None else [label])
         return inspect_path(made.machine, path, path.x0[0], schedule, callback=bar.update, **options), "the network"
 

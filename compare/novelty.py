@@ -45,6 +45,32 @@ def parser() -> Parser:
 
 
 def _novelty(args: Namespace, command: str) -> None:
+    _check(args)
+    from compare.attribution.copies import copy_test, first_of_twins, largest_false_rate
+    from compare.study.folder import RunFolder
+
+    training, samples, held_out = _sets(args)
+    kept = first_of_twins(training.images)
+    images = training.images[kept]
+    if held_out is None and args.null > len(images):
+        raise user_error(f"--null: got {args.null} of {len(images)} different training images, want fewer, "
+                         "or --held-out")
+    settings = {name: getattr(args, name) for name in ("null", "sigma", "machine", "patch_size", "boundary", "seed")}
+    prints = {"samples": samples.fingerprint, "train": training.fingerprint}
+    folder = RunFolder(args.out, {**settings, **prints, "held_out": held_out and held_out.fingerprint})
+    machines = _machines(args, images)
+    null = _null(folder, machines, images, held_out, args)
+    found = _sources(folder, machines, samples.images, args.sigma, kept)
+    rate = args.level if held_out is not None else largest_false_rate(args.level, args.null, len(images))
+    dataset = copy_test(samples.images, found, *null, args.level).assign_attrs(
+        command=command, level=args.level, largest_false_rate=rate, **settings, **prints,
+        training_images=len(training.images), twins=len(training.images) - len(images))
+    _write(args.out, dataset, training)
+    folder.close()
+
+
+def _check(args: Namespace) -> None:
+    """UserError: numbers out of range."""
     if not 0.0 < args.level < 1.0:
         raise user_error(f"--level: got {args.level:g}, want a number between 0 and 1")
     if not args.sigma > 0.0:
@@ -53,18 +79,13 @@ def _novelty(args: Namespace, command: str) -> None:
 
     if args.null < smallest_null(args.level):
         raise user_error(f"--null: got {args.null}, want at least {smallest_null(args.level)} at level {args.level:g}")
-    import numpy as np
 
-    from compare.attribution import copies_report as novelty_report
-    from compare.attribution.copies import copy_test, first_of_twins, largest_false_rate
-    from compare.study.folder import RunFolder
-    from empirical.atomic import write_bytes, write_text
-    from theory import EquivariantLocalScore, IdealScore, LocalScore
 
+def _sets(args: Namespace) -> tuple:
+    """Training images, samples, and images that are no copies, or None; all of one shape."""
     options = {"data_dir": args.data_dir, "size": args.size or None}
     training = _load(args.train, subset=args.subset, seed=args.seed, **options)
-    samples = _load(args.samples, **options)
-    held_out = None
+    samples, held_out = _load(args.samples, **options), None
     if args.held_out is not None:
         split = "train" if _is_path(args.held_out) else "test"
         held_out = _load(args.held_out, split=split, subset=args.null, seed=args.seed, **options)
@@ -72,32 +93,27 @@ def _novelty(args: Namespace, command: str) -> None:
         if other is not None and other.images.shape[1:] != training.images.shape[1:]:
             raise user_error(f"--{name}: got images of {other.images.shape[1:]}, want {training.images.shape[1:]} like "
                              "the training images (--size)")
-    kept = first_of_twins(training.images)
-    images = training.images[kept]
-    if held_out is None and args.null > len(images):
-        raise user_error(f"--null: got {args.null} of {len(images)} different training images, want fewer, "
-                         "or --held-out")
-    whole = IdealScore(images)
-    kind = {"local": LocalScore, "els": EquivariantLocalScore}[args.machine]
-    patches = kind(images, args.patch_size, args.boundary)
-    settings = {name: getattr(args, name) for name in ("null", "sigma", "machine", "patch_size", "boundary", "seed")}
-    folder = RunFolder(args.out, {**settings, "samples": samples.fingerprint, "train": training.fingerprint,
-                                  "held_out": held_out and held_out.fingerprint})
-    left_out = np.random.default_rng(args.seed).permutation(len(images))[: args.null]
-    null = _null(folder, whole, patches, images, left_out, held_out, args.sigma)
-    found = _sources(folder, whole, patches, samples.images, args.sigma)
-    for name in ("nearest", "contributor", "source"):  # as the training set numbers its images
-        found[name] = np.where(found[name] >= 0, kept[found[name]], -1)
-    rate = args.level if held_out is not None else largest_false_rate(args.level, args.null, len(images))
-    dataset = copy_test(samples.images, found, *null, args.level).assign_attrs(
-        command=command, level=args.level, largest_false_rate=rate, **settings, samples=samples.fingerprint,
-        train=training.fingerprint, training_images=len(training.images), twins=len(training.images) - len(images))
-    table, netcdf, sheet = (args.out / name for name in ("novelty.csv", "novelty.nc", "contact-sheet.png"))
-    write_text(table, novelty_report.table(dataset, training))
+    return training, samples, held_out
+
+
+def _machines(args: Namespace, images) -> tuple:
+    """That of whole images, and that of patches."""
+    from theory import EquivariantLocalScore, IdealScore, LocalScore
+
+    patches = {"local": LocalScore, "els": EquivariantLocalScore}[args.machine]
+    return IdealScore(images), patches(images, args.patch_size, args.boundary)
+
+
+def _write(out: Path, dataset, training) -> None:
+    """Table, dataset and contact sheet; what they say in a few lines is printed."""
+    from compare.attribution import copies_report
+    from empirical.atomic import write_bytes, write_text
+
+    table, netcdf, sheet = (out / name for name in ("novelty.csv", "novelty.nc", "contact-sheet.png"))
+    write_text(table, copies_report.table(dataset, training))
     write_bytes(netcdf, dataset.to_netcdf(engine="h5netcdf"))
-    novelty_report.contact_sheet(sheet, dataset, training)
-    folder.close()
-    print(novelty_report.summary(dataset))
+    copies_report.contact_sheet(sheet, dataset, training)
+    print(copies_report.summary(dataset))
     print("\n".join(map(str, ("Written:", table, netcdf, sheet))))
 
 
@@ -117,44 +133,47 @@ def _is_path(name: str) -> bool:
     return Path(name).exists() or name.startswith(("folder:", "npz:"))
 
 
-def _null(folder, whole, patches, images, left_out, held_out, sigma):
+def _null(folder, machines: tuple, images, held_out, args: Namespace) -> list:
     """copy_error and mosaic_error of the null images, each (n,)."""
     import numpy as np
 
     from compare.attribution.copies import errors, left_out_errors
 
-    def part(chosen) -> dict:
+    left_out = np.random.default_rng(args.seed).permutation(len(images))[: args.null]
+
+    def error(machine, chosen):
         if held_out is None:
-            measure = lambda machine: left_out_errors(machine, images, left_out[chosen], sigma)
-        else:
-            measure = lambda machine: errors(machine, held_out.images[chosen], sigma)
-        return {"copy": measure(whole), "mosaic": measure(patches)}
+            return left_out_errors(machine, images, left_out[chosen], args.sigma)
+        return errors(machine, held_out.images[chosen], args.sigma)
 
-    parts = [folder.cached(f"null {chosen[0]}", lambda chosen=chosen: part(chosen))
-             for chosen in _progress(len(left_out if held_out is None else held_out.images), "held-out images")]
-    return [np.concatenate([one[name] for one in parts]) for name in ("copy", "mosaic")]
+    found = _in_parts(folder, "null", len(left_out if held_out is None else held_out.images), "held-out images",
+                      lambda chosen: dict(zip(("copy", "mosaic"), (error(machine, chosen) for machine in machines))))
+    return [found["copy"], found["mosaic"]]
 
 
-def _sources(folder, whole, patches, x, sigma) -> dict:
+def _sources(folder, machines: tuple, x, sigma: float, kept) -> dict:
+    """What `copies.sources` finds; kept: the machines' images as the training set numbers them."""
     import numpy as np
 
     from compare.attribution.copies import sources
 
-    parts = [folder.cached(f"samples {chosen[0]}", lambda chosen=chosen: sources(whole, patches, x[chosen], sigma))
-             for chosen in _progress(len(x), "samples")]
-    return {name: np.concatenate([one[name] for one in parts]) for name in parts[0]}
+    found = _in_parts(folder, "samples", len(x), "samples", lambda chosen: sources(*machines, x[chosen], sigma))
+    return found | {name: np.where(found[name] >= 0, kept[found[name]], -1)
+                    for name in ("nearest", "contributor", "source")}
 
 
-def _progress(count: int, what: str):
-    """Indices 0, ..., count - 1 in parts, with a progress bar."""
+def _in_parts(folder, name: str, count: int, what: str, make) -> dict:
+    """The arrays of make(indices), index after index, with a progress bar; each part kept in the folder."""
     import numpy as np
     from tqdm import tqdm
 
-    parts = [np.arange(start, min(start + AT_ONCE, count)) for start in range(0, count, AT_ONCE)]
+    parts = []
     with tqdm(total=count, desc=what, disable=None, leave=False) as bar:
-        for part in parts:
-            yield part
-            bar.update(len(part))
+        for start in range(0, count, AT_ONCE):
+            chosen = np.arange(start, min(start + AT_ONCE, count))
+            parts.append(folder.cached(f"{name} {start}", lambda chosen=chosen: make(chosen)))
+            bar.update(len(chosen))
+    return {array: np.concatenate([part[array] for part in parts]) for array in parts[0]}
 
 
 main = main_of(parser, _novelty)

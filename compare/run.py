@@ -107,7 +107,6 @@ def _toy_plan(args: Namespace) -> Plan:
     from compare.execute import Plan
     from compare.report import toy
     from compare.study.config import ToyConfig
-    from compare.study.pipeline import carry_out
     from compare.study.toy import resolved, toy_study
     from empirical.toy_networks import shipped_config
     if args.training_steps is not None and "retrain" not in args:
@@ -115,8 +114,7 @@ def _toy_plan(args: Namespace) -> Plan:
     config = _configured(ToyConfig(), args)
     if "retrain" in args and args.training_steps is None:
         config = config.with_given({"training_steps": 200 if args.quick else shipped_config("cnn").steps})
-    return Plan("toy", resolved(config), "result.nc",
-                lambda folder, command: carry_out(toy_study(config, folder), folder, command), toy.REPORT)
+    return Plan("toy", resolved(config), "result.nc", lambda folder, _: toy_study(config, folder), toy.REPORT)
 
 
 def _image_plan(args: Namespace) -> Plan:
@@ -125,7 +123,6 @@ def _image_plan(args: Namespace) -> Plan:
     from compare.study.config import ImageConfig
     from compare.study.image_inputs import given_networks, trained_networks
     from compare.study.images import image_study
-    from compare.study.pipeline import carry_out
 
     config = _configured(ImageConfig(), args)
     data_dir, follow = getattr(args, "data_dir", None), "snapshots" in args
@@ -136,12 +133,11 @@ def _image_plan(args: Namespace) -> Plan:
         inputs = trained_networks(_recipes(args), config, data_dir)
     resolved = inputs.record(config) | {"snapshots": follow, "published": getattr(args, "published", args.dataset)}
 
-    def compute(folder, command):
+    def study(folder, command):
         networks, on_the_way = inputs.load(folder, config.device, follow, command)
-        study = image_study(networks, inputs.training, config, folder.config, on_the_way)
-        return carry_out(study, folder, command)
+        return image_study(networks, inputs.training, config, folder.config, on_the_way)
 
-    return Plan(inputs.name, resolved, "result.nc", compute, images.REPORT)
+    return Plan(inputs.name, resolved, "result.nc", study, images.REPORT)
 
 
 def _refuse_training(args: Namespace) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
@@ -23,18 +22,15 @@ SHEET = 20
 
 def table(dataset: xr.Dataset, training: Dataset) -> str:
     """CSV, a row a sample; images are named by their index in the training set, with their class where there is one."""
-    buffer = io.StringIO()
-    named = range(1, dataset.sizes["named"] + 1)
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["sample", "verdict", "copy_p", "copy_error", "nearest_image", "nearest_class", "mosaic_p",
-                     "mosaic_error", "distinct_images", *(f"{what}_{i}" for i in named for what in ("image", "share"))])
-    for one in (dataset.isel(sample=i) for i in range(dataset.sizes["sample"])):
-        nearest = int(one.nearest[0])
-        writer.writerow([
-            int(one.sample), one.verdict.item(), f"{one.copy_p:.4g}", f"{one.copy_error:.4g}", nearest,
-            _class(training, nearest), f"{one.mosaic_p:.4g}", f"{one.mosaic_error:.4g}", int(one.distinct_images),
-            *(cell for i in named for cell in (int(one.contributor[i - 1]), f"{one.share[i - 1]:.4g}"))])
-    return buffer.getvalue()
+    nearest = dataset.nearest.values[:, 0]
+    digits = lambda values: [f"{value:.4g}" for value in values.values]
+    columns = {"sample": dataset.sample.values, "verdict": dataset.verdict.values, "copy_p": digits(dataset.copy_p),
+               "copy_error": digits(dataset.copy_error), "nearest_image": nearest,
+               "nearest_class": [_class(training, image) for image in nearest], "mosaic_p": digits(dataset.mosaic_p),
+               "mosaic_error": digits(dataset.mosaic_error), "distinct_images": dataset.distinct_images.values}
+    for i in range(dataset.sizes["named"]):
+        columns |= {f"image_{i + 1}": dataset.contributor.values[:, i], f"share_{i + 1}": digits(dataset.share[:, i])}
+    return pd.DataFrame(columns).to_csv(index=False, lineterminator="\n")
 
 
 def summary(dataset: xr.Dataset) -> str:

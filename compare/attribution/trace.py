@@ -56,7 +56,7 @@ def inspect_path(machine, path: Trajectory, drawn: np.ndarray, schedule: Schedul
                  top: int = 8, callback: Callable[[], None] | None = None) -> xr.Dataset:
     """Return the same at the points of another sampler's trajectory, a network's say: what does the machine make of it?
 
-    path: as from `calibrate.trajectory` on the same schedule; drawn (B, C, H, W): the image that it ended in.
+    path: as from `study.sampling.trajectory` on the same schedule; drawn (B, C, H, W): the image that it ended in.
     `x0` is the machine's answer at path.phi, not the network's.
     """
     for name, values in (("patch_sizes", patch_sizes), ("strengths", strengths)):

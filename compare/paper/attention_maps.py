@@ -37,7 +37,7 @@ def data(source) -> xr.Dataset:
             maps[i, j] = network.attention_map(torch.tensor(phi, dtype=torch.float32), times).mean(dim=0).numpy()
     return xr.Dataset(
         {"attention": variable(("source", "time", "pixel", "attended"), maps, "mean attention weight alpha")},
-        {"source": variable("source", np.array([*machines, *networks], dtype=object), "machine or network"),
+        {"source": variable("source", [*machines, *networks], "machine or network"),
          "time": variable("time", list(TIMES), "time t")},
         {"height": images.shape[2], "width": images.shape[3]})
 

@@ -23,7 +23,7 @@ def data(source) -> xr.Dataset:
         found = inspect_machine(machine, noise, CosineSchedule(), STEPS, top=1)
         kept.append(xr.Dataset({"entropy": found.entropy_images.mean(over), "effective": found.n_eff_images.mean(over),
                                 "distinct": ("step", distinct_images(found).mean(axis=1))}))
-    dataset = xr.concat(kept, "machine").assign_coords(machine=np.array(list(machines), dtype=object), t=found.t)
+    dataset = xr.concat(kept, "machine").assign_coords(machine=list(machines), t=found.t)
     for name, long_name, units in (("entropy", "entropy over training images of a pixel", "nat"),
                                    ("effective", "effective number of training images of a pixel", "1"),
                                    ("distinct", "training images that hold a pixel's best patch", "1")):
@@ -44,11 +44,6 @@ def draw(figure, dataset: xr.Dataset) -> None:
     distinct.set_ylabel("training images in one sample")
     distinct.yaxis.get_major_locator().set_params(integer=True)
     for axes in (entropy, distinct):
-        axes.set_xlim(1.0, 0.0)
+        axes.set(xlabel="time t", xlim=(1.0, 0.0))
         axes.set_ylim(bottom=0.0)
-        axes.set_xlabel("time t")
     figure.legend(loc="outside upper center", ncols=3)
-
-
-def size(dataset: xr.Dataset) -> tuple[float, float]:
-    return 5.2, 2.6

@@ -11,19 +11,20 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from compare.paper.source import Source
+from compare.report import grid
 from compare.report.plots import save_figures
 from empirical.atomic import write_bytes
 
 
 class PaperFigure(NamedTuple):
     """name: on the command line; caption: one sentence; data: source -> dataset; draw: (figure, dataset) -> None;
-    size: dataset -> width and height in inches."""
+    size: dataset -> width and height in inches. Without the two, images in rows."""
 
     name: str
     caption: str
     data: Callable[[Source], xr.Dataset]
-    draw: Callable[[Figure, xr.Dataset], None]
-    size: Callable[[xr.Dataset], tuple[float, float]]
+    draw: Callable[[Figure, xr.Dataset], None] = grid.draw
+    size: Callable[[xr.Dataset], tuple[float, float]] = grid.size
 
     def save(self, source: Source, folder: Path) -> list[Path]:
         """Write NAME.nc, then NAME.pdf and NAME.png from it; returns the paths. ValueError: the source lacks a part."""

@@ -7,7 +7,8 @@ import json
 import numpy as np
 import xarray as xr
 
-from compare.paper.source import Source, attentive
+from compare.paper.source import Source
+from compare.report.plots import bare
 from compare.result.published import KG_PATCH_SIZES
 from compare.result.schema import variable
 from compare.result.summary import els_of, variants_of
@@ -51,26 +52,23 @@ def data(source: Source) -> xr.Dataset:
     return xr.Dataset(
         {"sensitivity": variable(("network", "time", "y", "x"), np.array(maps), "mean |d eps(centre) / d phi|"),
          "patch_size": variable(("curve", "step"), np.array(list(curves.values())), "window side k")},
-        {"network": variable("network", np.array(names, dtype=object), "network"),
+        {"network": variable("network", names, "network"),
          "time": variable("time", list(TIMES), "time of the heat maps"),
-         "curve": variable("curve", np.array(list(curves), dtype=object), "whose k(t)"),
+         "curve": variable("curve", list(curves), "whose k(t)"),
          "t": variable("step", np.arange(1, 21) / 20, "time of the step")})
 
 
 def _fitted(source: Source) -> dict[str, np.ndarray]:
     return {f"{name}, {variant}": result.patch_size.sel(machine=els_of(result, variant)).values
-            for name, result in source.real.items() for variant in variants_of(result)
-            if not attentive(variant) and result.sizes["step"] == 20}
+            for name, result, variant in source.variants(attention=False) if result.sizes["step"] == 20}
 
 
 def _published(source: Source) -> dict[str, np.ndarray]:
     found = {}
     for result in source.real.values():
         config = json.loads(result.attrs["config_json"])
-        for variant in variants_of(result):
-            key = config["dataset"], variant, config.get("boundary", "zeros")
-            if key in KG_PATCH_SIZES:
-                found[f"KG: {key[0]}, {variant}"] = np.array(KG_PATCH_SIZES[key])
+        keys = [(config["dataset"], variant, config.get("boundary", "zeros")) for variant in variants_of(result)]
+        found |= {f"KG: {key[0]}, {key[1]}": np.array(KG_PATCH_SIZES[key]) for key in keys if key in KG_PATCH_SIZES}
     return found
 
 
@@ -87,8 +85,7 @@ def draw(figure, dataset: xr.Dataset) -> None:
     for row, name, maps in zip(panels, dataset.network.values, dataset.sensitivity.values):
         for axis, heat in zip(row, maps):
             axis.imshow(np.sqrt(heat), cmap="magma", vmin=0.0, vmax=np.sqrt(_around_centre(heat)))
-            axis.set(xticks=[], yticks=[])
-            axis.spines[:].set_visible(False)
+            bare(axis)
         row[0].set_ylabel(name, fontsize=5.5)
     for axis, t in zip(panels[0], dataset.time.values):
         axis.set_title(f"t = {t:.1f}")
@@ -97,8 +94,7 @@ def draw(figure, dataset: xr.Dataset) -> None:
         published = curve.startswith("KG: ")
         axes.step(dataset.t, dataset.patch_size.sel(curve=curve), where="mid", label=curve, color=f"C{i % 7}",
                   linestyle="--" if published else "-")
-    axes.set_xlabel("time t")
-    axes.set_ylabel("window side k")
+    axes.set(xlabel="time t", ylabel="window side k")
     axes.set_ylim(bottom=0)
     axes.legend(loc="upper left", ncols=2 if dataset.sizes["curve"] > 3 else 1)
 

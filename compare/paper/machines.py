@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from compare.attribution.trace import inspect_machine
-from compare.report.plots import PALETTE, rgb, shaded_sources
+from compare.report.plots import PALETTE, bare, rgb, shaded_sources
 from compare.result.published import KG_PATCH_SIZES
 from compare.result.schema import variable
 from compare.study.sampling import initial_noise
@@ -28,7 +28,7 @@ def data(source) -> xr.Dataset:
     for machine, patch_sizes in machines.values():
         found = inspect_machine(machine, phi_1, CosineSchedule(), STEPS, patch_sizes=patch_sizes, top=1)
         drawn.append(found[names].isel(sample=0, rank=0).isel(step=[19, 11, 7, 0]))
-    dataset = xr.concat(drawn, "machine").assign_coords(machine=np.array(list(machines), dtype=object))
+    dataset = xr.concat(drawn, "machine").assign_coords(machine=list(machines))
     used = np.unique(dataset.image)
     dataset["noise"] = variable(("channel", "y", "x"), phi_1[0], "noise at t = 1")
     dataset["training"] = variable(("used", "channel", "y", "x"), images[used], "training images named")
@@ -51,6 +51,7 @@ def draw(figure, dataset: xr.Dataset) -> None:
             axis = row[steps + 2 + i]
             if i < len(largest):
                 axis.imshow(rgb(dataset.training.sel(used=largest[i]).values))
+                axis.set(xticks=[], yticks=[])
                 axis.spines[:].set(visible=True, color=PALETTE[i], linewidth=1.5)
             else:
                 axis.set_axis_off()
@@ -58,10 +59,8 @@ def draw(figure, dataset: xr.Dataset) -> None:
     titles = ["noise", *(f"t = {t:.2f}" for t in dataset.t.values[:-1]), "sample", "sources", "largest three", "", ""]
     for axis, title in zip(panels[0], titles):
         axis.set_title(title)
-    for axis in panels.flat:
-        axis.set(xticks=[], yticks=[])
     for axis in panels[:, : steps + 2].flat:
-        axis.spines[:].set_visible(False)
+        bare(axis)
 
 
 def _largest(one: xr.Dataset) -> np.ndarray:
@@ -69,7 +68,3 @@ def _largest(one: xr.Dataset) -> np.ndarray:
     total = np.bincount(one.image.values.ravel(), weights=one.weight.values.ravel())
     order = np.argsort(-total, kind="stable")[: len(PALETTE)]
     return order[total[order] > 0.0]
-
-
-def size(dataset: xr.Dataset) -> tuple[float, float]:
-    return 6.8, 2.6

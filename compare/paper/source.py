@@ -15,6 +15,7 @@ from torch import nn
 
 from compare.result import schema as results
 from compare.result.identity import variant_parts
+from compare.result.summary import variants_of
 from compare.study.machines import training_set_of
 from empirical import checkpoint
 from empirical.datasets import Dataset, load
@@ -53,6 +54,11 @@ class Source:
         _first(list(found.values()), self.results_folder, "a result of compare.run on images")
         return found
 
+    def variants(self, attention: bool) -> Iterator[tuple[str, xr.Dataset, str]]:
+        """Return name, result and variant of every kind of network on images, with attention or without."""
+        return ((name, result, variant) for name, result in self.real.items() for variant in variants_of(result)
+                if (variant_parts(variant)[1] is not None) == attention)
+
     @cached_property
     def toy_set(self) -> Dataset:
         """The training set of the toy result."""
@@ -87,11 +93,6 @@ class Source:
         if not at_hand:
             raise UserError(f"--data-dir: found the training images of no network in {self.networks_folder}, want a "
                              "folder that holds them")
-
-
-def attentive(variant: str) -> bool:
-    """Whether a network variant has attention."""
-    return variant_parts(variant)[1] is not None
 
 
 def _is_toy(result: xr.Dataset) -> bool:

@@ -23,25 +23,24 @@ def data(source) -> xr.Dataset:
     count = images_kept(result, 8 if source.quick else result.sizes["sample"])
     strengths = STRENGTHS[::2] if source.quick else STRENGTHS
     machine = AttentionScore(training.images, PATCH)
-    steps, variants = most_steps(result), variants_of(result)
-    networks = {v: result.generated.sel(network=first_network(result, v)).values[:count]
-                for v in variants}
+    variants = variants_of(result)
+    networks = [result.generated.sel(network=first_network(result, v)).values[:count] for v in variants]
     rate, r2 = np.empty((len(strengths), 3)), np.empty((len(strengths), len(variants), 3))
     for i, strength in enumerate(strengths):
         drawn = ddim(machine, result.noise.values[:count], CosineSchedule(), result.sizes["step"],
                      strengths=[strength] * result.sizes["step"])
         rate[i] = binomial_interval(int(consistency.consistent(drawn, training.layout).sum()), count)[:3]
-        for j, generated in enumerate(networks.values()):
+        for j, generated in enumerate(networks):
             r2[i, j] = bootstrap_interval(agreement(drawn, generated).r2)[:3]
-    own = [variant_rate(result, "consistent", v, steps) for v in variants]
+    own = [variant_rate(result, "consistent", v) for v in variants]
     return xr.Dataset(
         {"consistent": variable(("strength", "end"), rate, "share of consistent samples of the machine"),
          "r2": variable(("strength", "variant", "end"), r2, "median r2 of machine and network"),
          "network_consistent": variable("variant", [one.estimate for one in own], "share of the networks")},
         {"strength": variable("strength", list(strengths), "attention strength lambda"),
-         "variant": variable("variant", np.array(variants, dtype=object), "network"),
-         "end": variable("end", np.array(["estimate", "low", "high"], dtype=object), "of the 95 % interval")},
-        {"patch_size": PATCH, "samples": count, "network_steps": steps})
+         "variant": variable("variant", variants, "network"),
+         "end": variable("end", ["estimate", "low", "high"], "of the 95 % interval")},
+        {"patch_size": PATCH, "samples": count, "network_steps": most_steps(result)})
 
 
 def draw(figure, dataset: xr.Dataset) -> None:
@@ -56,15 +55,9 @@ def draw(figure, dataset: xr.Dataset) -> None:
         shifted = places + 0.08 * (j - 1.5)
         r2.errorbar(shifted, estimate, [estimate - low, high - estimate], color=f"C{j}", fmt="o", linewidth=1.0,
                     label=variant)
-    rate.set_ylabel("consistent")
-    rate.set_ylim(0, 1.04)
-    r2.set_ylabel("median r2 with the network")
+    rate.set(ylabel="consistent", ylim=(0, 1.04))
     r2.set_xticks(places, [f"{strength:g}" for strength in dataset.strength.values])
-    r2.set_xlabel(f"attention strength $\\lambda$ (uniform, k = {dataset.attrs['patch_size']})")
-    r2.set_ylim(0, 1.04)
+    r2.set(xlabel=f"attention strength $\\lambda$ (uniform, k = {dataset.attrs['patch_size']})",
+           ylabel="median r2 with the network", ylim=(0, 1.04))
     figure.legend(loc="outside upper center", ncols=2, title="networks (dashed: their own consistency)",
                   title_fontsize=6.5)
-
-
-def size(dataset: xr.Dataset) -> tuple[float, float]:
-    return 3.4, 3.9

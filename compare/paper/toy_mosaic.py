@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
+from matplotlib.patches import Rectangle
 
 from compare.attribution import trace
 from compare.attribution.trace import inspect_machine
-from compare.report.plots import PALETTE, rgb, shaded_sources
+from compare.report.plots import PALETTE, bare, rgb, shaded_sources
 from compare.result.schema import variable
 from theory import AttentionScore, CosineSchedule, EquivariantLocalScore
 
@@ -17,9 +18,7 @@ PATCH, STRENGTH, STEPS = 3, 0.1, 20
 def mosaic(source) -> xr.Dataset:
     """The sample of the toy result whose best patches come from the most images, at its most decided step."""
     images = source.toy_set.images
-    machine = EquivariantLocalScore(images, PATCH)
-    noise = source.toy.noise.values[: 4 if source.quick else 16]
-    found = inspect_machine(machine, noise, CosineSchedule(), STEPS, top=1)
+    found = _inspected(source, EquivariantLocalScore(images, PATCH))
     step = int(found.entropy.mean(("sample", "y", "x")).values.argmin())
     at = found.isel(step=step, rank=0)
     sample = int(np.argmax([len(np.unique(at.image.isel(sample=b))) for b in range(found.sizes["sample"])]))
@@ -43,8 +42,7 @@ def draw_mosaic(figure, dataset: xr.Dataset) -> None:
     for axes, (title, picture) in zip(panels, pictures):
         axes.imshow(picture)
         axes.set_title(title)
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
+        bare(axes)
     for axes, image, colour in zip(panels[4:], used, PALETTE):
         own = dataset.image.values == image
         for y, x in {*zip(dataset.source_y.values[own].tolist(), dataset.source_x.values[own].tolist())}:
@@ -65,10 +63,7 @@ def context(source) -> xr.Dataset:
     """
     images = source.toy_set.images
     machine = AttentionScore(images, PATCH, attention="identity", strength=STRENGTH)
-    noise = source.toy.noise.values[: 4 if source.quick else 16]
-    found = inspect_machine(machine, noise, CosineSchedule(), STEPS, top=1)
-    middle = STEPS // 2 - 1
-    at = found.isel(step=middle)
+    at = _inspected(source, machine).isel(step=STEPS // 2 - 1)
     x = at.phi.values / (1.0 + float(at.sigma) ** 2) ** -0.5
     local = machine.attribute(x, float(at.sigma), 1, strength=0.0)
     gain = (local.entropy_images - at.entropy_images).values
@@ -83,7 +78,7 @@ def context(source) -> xr.Dataset:
          "shared": variable(dims, at.x0.values[b], "posterior mean with shared evidence"),
          "entropy": variable("machine", [float(one.entropy_images[b, y, x_pixel]) for one in (local, at)],
                               "entropy over training images at the pixel", "nat")},
-        {"machine": variable("machine", np.array(["ELS", "attention"], dtype=object), "machine")},
+        {"machine": variable("machine", ["ELS", "attention"], "machine")},
         {"pixel_y": int(y), "pixel_x": int(x_pixel), "t": float(at.t), "strength": STRENGTH})
 
 
@@ -102,18 +97,16 @@ def draw_context(figure, dataset: xr.Dataset) -> None:
         axes.add_patch(_box(y, x, "white", 3.0))
         axes.add_patch(_box(y, x, "black", 1.4))
         axes.set_title(title)
-        axes.set(xticks=[], yticks=[])
-        axes.spines[:].set_visible(False)
-    r = PATCH // 2
-    panels[0].add_patch(_box(y, x, "black", 1.0, 2 * r + 1))
+        bare(axes)
+    panels[0].add_patch(_box(y, x, "black", 1.0, PATCH))
 
 
-def context_size(dataset: xr.Dataset) -> tuple[float, float]:
-    return 4.6, 1.9
+def _inspected(source, machine) -> xr.Dataset:
+    """The machine's patches on its way from the noise of the toy result."""
+    noise = source.toy.noise.values[: 4 if source.quick else 16]
+    return inspect_machine(machine, noise, CosineSchedule(), STEPS, top=1)
 
 
-def _box(y: float, x: float, colour: str, width: float, side: int = 1):
-    from matplotlib.patches import Rectangle
-
+def _box(y: float, x: float, colour: str, width: float, side: int = 1) -> Rectangle:
     return Rectangle((x - side / 2, y - side / 2), side, side, fill=False, edgecolor=colour, linewidth=width,
                      clip_on=side > 1)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import numpy as np
 import xarray as xr
 
-from compare.report.grid import Row, grid, images_kept
+from compare.report.grid import Row, grid, network_row
 from compare.report.plots import rgb
 from compare.report.toy import rule_of, stated
 from compare.result.published import CHANCE_CONSISTENT, FKTB_CONSISTENT
@@ -64,32 +63,28 @@ def structure_size(dataset: xr.Dataset) -> tuple[float, float]:
 
 def samples(source) -> xr.Dataset:
     """FKTB figure 5: what the four networks draw from the same noise; a mark says consistent."""
-    result, rows = source.toy, []
-    shown = slice(images_kept(result, 8 if source.quick else 24))
-    for variant in variants_of(result):
-        network = first_network(result, variant)
-        rows.append(Row(variant, result.generated.sel(network=network).values[shown],
-                        marked=result.consistent.sel(source=network).values[shown]))
-    return grid(rows)
+    result, shown = source.toy, 8 if source.quick else 24
+    return grid([network_row(result, first_network(result, variant), shown)._replace(label=variant, strong=False)
+                 for variant in variants_of(result)])
 
 
 def consistency(source) -> xr.Dataset:
     """FKTB's table beside ours: share of consistent samples with its 95 % interval, networks and closed forms."""
     result = source.toy
-    steps = most_steps(result)
     variants = variants_of(result)
-    networks = [variant_rate(result, "consistent", variant, steps) for variant in variants]
+    networks = [variant_rate(result, "consistent", variant) for variant in variants]
     attending = [stated(result, rule_of(result, variant)) for variant in variants]
     machines = [rate(result, "consistent", name) for name in attending]
-    ends = lambda intervals: np.array([[i.estimate, i.low, i.high] for i in intervals])
     return xr.Dataset(
-        {"network": variable(("variant", "end"), ends(networks), "share of consistent samples of the networks"),
-         "machine": variable(("variant", "end"), ends(machines), "share of those of the attention machine"),
+        {"network": variable(("variant", "end"), [rate[:3] for rate in networks],
+                             "share of consistent samples of the networks"),
+         "machine": variable(("variant", "end"), [rate[:3] for rate in machines],
+                             "share of those of the attention machine"),
          "published": variable("variant", [FKTB_CONSISTENT[v] for v in variants], "share by Finn et al. 2025")},
-        {"variant": variable("variant", np.array(variants, dtype=object), "network"),
-         "stated": variable("variant", np.array(attending, dtype=object), "the machine, stated beforehand"),
-         "end": variable("end", np.array(["estimate", "low", "high"], dtype=object), "of the 95 % interval")},
-        {"network_steps": steps, "chance": CHANCE_CONSISTENT["one-to-one"],
+        {"variant": variable("variant", variants, "network"),
+         "stated": variable("variant", attending, "the machine, stated beforehand"),
+         "end": variable("end", ["estimate", "low", "high"], "of the 95 % interval")},
+        {"network_steps": most_steps(result), "chance": CHANCE_CONSISTENT["one-to-one"],
          "chance_published": FKTB_CONSISTENT["random"]})
 
 

@@ -73,10 +73,9 @@ def _path(dataset: xr.Dataset, variant: str) -> Section:
 
 
 def _gain(dataset: xr.Dataset, variant: str, attending: str) -> Section:
-    els = summary.els_of(dataset, variant)
-    sentence, mean, median = sections.gain(dataset, attending, els, variant)
-    return Section(f"{variant} at {summary.most_steps(dataset)} steps: {sentence}:\n  paired difference of r2, "
-                   f"{sections.gain_text(mean, median)}", sections.gain_numbers(variant, attending, els, mean, median))
+    gain = sections.gain(dataset, attending, summary.els_of(dataset, variant), variant)
+    return Section(f"{variant} at {summary.most_steps(dataset)} steps: {gain.sentence}:\n  paired difference of r2, "
+                   f"{gain.text}", gain.numbers)
 
 
 def _fits(dataset: xr.Dataset) -> Section:

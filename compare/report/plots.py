@@ -41,6 +41,12 @@ def save_figures(paths: Sequence[Path], draw: Callable[[Figure], None], size: tu
     return list(paths)
 
 
+def bare(axes) -> None:
+    """Leave out ticks and frame."""
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+
+
 def a_column_each(figure: Figure, columns: int, rows: int = 1) -> np.ndarray:
     """Return panels (rows, columns), the axes of a row alike."""
     return figure.subplots(rows, columns, sharex=True, sharey="row", squeeze=False)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
 
-from compare.measure.intervals import Interval
 from compare.report.table import Section, Steps, format_interval, number, table_section
 from compare.result import summary
 from compare.result.identity import ATTENTION_KINDS, SHORT, for_variant, machines
@@ -54,26 +54,26 @@ def wins(dataset: xr.Dataset, variant: str) -> Section:
                          "intervals, against", ["network", *others], rows, variant=variant)
 
 
-def gain(dataset: xr.Dataset, machine: str, els: str, variant: str) -> tuple[str, Interval, Interval]:
-    """A sentence on whether the machine predicts the variant better than ELS, and the mean and median gain of r2."""
-    mean, median = (summary.gain(dataset, machine, els, variant, statistic=statistic)
-                    for statistic in (np.nanmean, np.nanmedian))
+class Gain(NamedTuple):
+    """Does a machine predict a variant better than ELS? A sentence, the gain of r2 as text, and as rows of TIDY."""
+
+    sentence: str
+    text: str
+    numbers: list[tuple]
+
+
+def gain(dataset: xr.Dataset, machine: str, els: str, variant: str) -> Gain:
+    """By the sign of the mean gain of r2; its median stands beside."""
+    found = {"mean": summary.gain(dataset, machine, els, variant),
+             "median": summary.gain(dataset, machine, els, variant, statistic=np.nanmedian)}
     same = np.array_equal(*(dataset.predicted.sel(machine=name) for name in (machine, els)), equal_nan=True)
     verdict = "draws the very images of" if same else {
         0: "is not shown to predict it better or worse than", 1: "predicts it better than",
-        -1: "predicts it worse than"}[mean.sign]
-    return f"'{machine}' {verdict} '{els}'", mean, median
-
-
-def gain_numbers(variant: str, machine: str, els: str, mean: Interval, median: Interval) -> list[tuple]:
-    """The two gains as rows of summary.csv."""
-    return [number("gain", variant, machine, f"{what} r2 above {els}", interval)
-            for what, interval in (("mean", mean), ("median", median))]
-
-
-def gain_text(mean: Interval, median: Interval) -> str:
-    """"mean +0.012 [...], median +0.010 [...]"."""
-    return f"mean {format_interval(mean, '+.3f')}, median {format_interval(median, '+.3f')}"
+        -1: "predicts it worse than"}[found["mean"].sign]
+    return Gain(f"'{machine}' {verdict} '{els}'",
+                ", ".join(f"{what} {format_interval(interval, '+.3f')}" for what, interval in found.items()),
+                [number("gain", variant, machine, f"{what} r2 above {els}", interval)
+                 for what, interval in found.items()])
 
 
 def fits(dataset: xr.Dataset, more: Callable[[str], list[list]] = lambda variant: []) -> Section:

@@ -83,15 +83,14 @@ def _answers(dataset: xr.Dataset) -> Section:
 
 
 def _answer(dataset: xr.Dataset, attending: str, els: str, variant: str) -> tuple[list[str], list[tuple]]:
-    sentence, mean, median = sections.gain(dataset, attending, els, variant)
+    gain = sections.gain(dataset, attending, els, variant)
     own, network = (summary.rate(dataset, "consistent", source)
                     for source in (attending, summary.networks_of(dataset, variant)))
     apart = summary.rate_difference(dataset, attending, variant)
-    text = [f"  {sentence}: r2 difference, {sections.gain_text(mean, median)}",
+    text = [f"  {gain.sentence}: r2 difference, {gain.text}",
             f"  its samples are consistent at {format_interval(own)}, the network's at {format_interval(network)}; "
             f"paired difference of the rates {format_interval(apart, '+.2f')}, {_equal(apart)}"]
-    return text, [*sections.gain_numbers(variant, attending, els, mean, median),
-                  number("gain", variant, attending, "consistency rate minus the network's", apart)]
+    return text, [*gain.numbers, number("gain", variant, attending, "consistency rate minus the network's", apart)]
 
 
 def _equal(apart: Interval) -> str:

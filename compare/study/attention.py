@@ -67,7 +67,7 @@ def _fits(run: Run, first: NetworkEntry) -> dict[str, JointFit]:
     config = run.config
     asked = {form: run.machines(*CLOSED_FORMS[form], along=first) for form in config.closed_forms
              if first.attention or form not in NETWORK_MAP_FORMS}
-    path, _ = calibration_path(first, run.machines, config, run.folder)
+    path, _ = calibration_path(run, first)
     candidates = config.patch_sizes, config.strengths
     found = run.folder.cached_steps(f"calibration {first.name}", config.steps,
                                     lambda i, _: candidate_losses(asked, path, i, *candidates))

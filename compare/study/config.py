@@ -10,6 +10,14 @@ from compare.result.words import CLOSED_FORMS, FIXED_FORMS, NETWORK_MAP_FORMS, W
 from empirical.toy_networks import SEEDS, VARIANTS
 from theory.errors import UserError
 
+STRENGTHS = "0 first, then numbers greater than 0"
+"""What strengths are wanted."""
+
+
+def _check(holds: bool, name: str, got: object, want: str) -> None:
+    if not holds:
+        raise UserError(f"{name}: got {got}, want {want}")
+
 
 @dataclass(frozen=True)
 class StudyConfig:
@@ -34,28 +42,24 @@ class StudyConfig:
     device: str = "cpu"
 
     AT_LEAST_1: ClassVar[tuple[str, ...]] = ("samples", "steps", "calibration_samples")
+    AT_LEAST_ONE: ClassVar[tuple[str, ...]] = ("network_steps", "strengths")
 
     def __post_init__(self):
         for name in self.AT_LEAST_1:
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise UserError(f"{name}: got {getattr(self, name)}, want at least 1")
+            value = getattr(self, name)
+            _check(value is None or value >= 1, name, value, "at least 1")
         for field in fields(self):
             values = getattr(self, field.name)
-            if isinstance(values, tuple) and len(set(values)) < len(values):
-                raise UserError(f"{field.name}: got {' '.join(map(str, values))}, want each once")
-        for name in ("network_steps", "strengths"):
-            if not getattr(self, name):
-                raise UserError(f"{name}: got none, want at least one")
-        if min(self.network_steps) < 1:
-            raise UserError(f"network_steps: got {min(self.network_steps)}, want at least 1")
+            if isinstance(values, tuple):
+                _check(len(set(values)) == len(values), field.name, " ".join(map(str, values)), "each once")
+        for name in self.AT_LEAST_ONE:
+            _check(bool(getattr(self, name)), name, "none", "at least one")
+        _check(min(self.network_steps) >= 1, "network_steps", min(self.network_steps), "at least 1")
         sizes = self.patch_sizes
-        if sizes is not None and (not sizes or any(k < 1 or k % 2 == 0 for k in sizes)):
-            got = " ".join(map(str, sizes)) or "none"
-            raise UserError(f"patch_sizes: got {got}, want odd numbers of at least 1")
-        if self.strengths[0] != 0.0 or min(self.strengths) < 0.0:
-            raise UserError(f"strengths: got {self.strengths}, want 0 first, then numbers greater than 0")
-        if self.seed < 0:
-            raise UserError(f"seed: got {self.seed}, want at least 0")
+        _check(sizes is None or sizes != () and all(k >= 1 and k % 2 == 1 for k in sizes), "patch_sizes",
+               " ".join(map(str, sizes or ())) or "none", "odd numbers of at least 1")
+        _check(self.strengths[0] == 0.0 <= min(self.strengths), "strengths", self.strengths, STRENGTHS)
+        _check(self.seed >= 0, "seed", self.seed, "at least 0")
 
     def with_given(self, options: Mapping) -> Self:
         """Return the record with these of a command line's options: a None leaves what is there."""
@@ -89,15 +93,12 @@ class ToyConfig(StudyConfig):
     training_steps: int | None = None
 
     AT_LEAST_1 = (*StudyConfig.AT_LEAST_1, "training_steps")
+    AT_LEAST_ONE = (*StudyConfig.AT_LEAST_ONE, "variants", "training_seeds")
 
     def __post_init__(self):
         super().__post_init__()
-        for name in ("variants", "training_seeds"):
-            if not getattr(self, name):
-                raise UserError(f"{name}: got none, want at least one")
-        unknown = [variant for variant in self.variants if variant not in VARIANTS]
-        if unknown:
-            raise UserError(f"variants: got {unknown[0]!r}, want some of: {', '.join(VARIANTS)}")
+        for variant in self.variants:
+            _check(variant in VARIANTS, "variants", repr(variant), f"some of: {', '.join(VARIANTS)}")
 
     def quick(self) -> ToyConfig:
         """Return the study of a minute: one training seed, coarse calibration, networks at the machines' steps."""
@@ -125,10 +126,8 @@ class ImageConfig(StudyConfig):
     def __post_init__(self):
         super().__post_init__()
         for rule in self.rules:
-            if rule not in WINDOW_RULES[1:]:
-                raise UserError(f"rules: got {rule!r}, want some of: {', '.join(WINDOW_RULES[1:])}")
-        if not 0 < self.entropy_share < 1:
-            raise UserError(f"entropy_share: got {self.entropy_share}, want a share between 0 and 1")
+            _check(rule in WINDOW_RULES[1:], "rules", repr(rule), f"some of: {', '.join(WINDOW_RULES[1:])}")
+        _check(0 < self.entropy_share < 1, "entropy_share", self.entropy_share, "a share between 0 and 1")
 
     def quick(self) -> ImageConfig:
         """Return the coarser study: a look at whether everything runs."""
@@ -149,11 +148,7 @@ class NetworksConfig(StudyConfig):
     points: int = 256
 
     AT_LEAST_1 = (*StudyConfig.AT_LEAST_1, "points")
-
-    def __post_init__(self):
-        super().__post_init__()
-        if not self.networks:
-            raise UserError("networks: got none, want at least one")
+    AT_LEAST_ONE = (*StudyConfig.AT_LEAST_ONE, "networks")
 
 
 @dataclass(frozen=True)
@@ -175,13 +170,13 @@ class AttentionConfig(NetworksConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        if len(self.strengths) < 2:
-            raise UserError(f"strengths: got {self.strengths}, want 0 first, then numbers greater than 0")
-        if set(self.closed_forms) - set(CLOSED_FORMS) or set(self.closed_forms) <= set(NETWORK_MAP_FORMS):
-            raise UserError(f"closed_forms: got {', '.join(self.closed_forms) or 'none'}, want some of "
-                            f"{', '.join(CLOSED_FORMS)}, one at least beside {' and '.join(NETWORK_MAP_FORMS)}")
-        if self.path_samples > self.samples:
-            raise UserError(f"path_samples: got {self.path_samples} of {self.samples} samples, want at most all")
+        _check(len(self.strengths) > 1, "strengths", self.strengths, STRENGTHS)
+        forms = set(self.closed_forms)
+        _check(forms <= set(CLOSED_FORMS) and bool(forms - set(NETWORK_MAP_FORMS)), "closed_forms",
+               ", ".join(self.closed_forms) or "none",
+               f"some of {', '.join(CLOSED_FORMS)}, one at least beside {' and '.join(NETWORK_MAP_FORMS)}")
+        _check(self.path_samples <= self.samples, "path_samples", f"{self.path_samples} of {self.samples} samples",
+               "at most all")
 
     def quick(self) -> AttentionConfig:
         """Return the study of about a minute: a look, not a result."""
@@ -203,5 +198,5 @@ class CapacityConfig(NetworksConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        if set(self.closed_forms) - set(FIXED_FORMS):
-            raise UserError(f"closed_forms: got {', '.join(self.closed_forms)}, want some of {', '.join(FIXED_FORMS)}")
+        _check(set(self.closed_forms) <= set(FIXED_FORMS), "closed_forms", ", ".join(self.closed_forms),
+               f"some of {', '.join(FIXED_FORMS)}")

@@ -23,7 +23,7 @@ def along_paths(run: Run) -> xr.Dataset:
     noise, labels = run.noise[some], None if run.labels is None else run.labels[some]
     values = np.full((len(run.lineup), len(networks), len(noise), run.config.steps), np.nan)
     for v, network in enumerate(networks):
-        path = followed(run.folder, f"path {network.name}", network, noise, run.config.steps, labels)
+        path = followed(run, f"path {network.name}", network, noise, labels)
         for m, machine in enumerate(run.lineup):
             if machine.identity.fitted_to in ("", network.variant):
                 values[m, v] = _along(run, path, machine, network, labels)

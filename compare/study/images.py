@@ -13,14 +13,10 @@ from compare.result.identity import MachineIdentity
 from compare.result.words import NETWORK_FREE
 from compare.study.config import ImageConfig
 from compare.study.diagnosis import along_paths, along_training
-from compare.study.lineup import WHOLE_IMAGE, els_by, fitted
+from compare.study.lineup import ATTENTION_FITTED, WHOLE_IMAGE, els_by, fitted
 from compare.study.networks import NetworkEntry, TrainingSet
-from compare.study.pipeline import Fitted, Run, Study
-from compare.study.windows import LOCAL, fit_variables, fit_windows
-
-ATTENTION_FITTED = {"identity": "identity", "top1": "top1", "learned": "uniform"}
-"""The attention rule whose lambda(t) is fitted to a network with the attention named: its own, and uniform, which
-prefers no pixel, where the rule is learned."""
+from compare.study.pipeline import Study
+from compare.study.windows import fit
 
 NEAREST = {"nearest_image": "training image nearest to the sample, by its place in the training set",
            "nearest_distance": "root mean squared difference a pixel from that image"}
@@ -37,7 +33,7 @@ def image_study(networks: Sequence[NetworkEntry], training: TrainingSet, config:
     probes = [along_paths] + [partial(along_training, snapshots=snapshots)] * bool(snapshots)
     validation = "none" if training.validation is None else training.validation.source
     return Study(config, training, networks, _machines(attention, config.rules), nearest_measure(training.images),
-                 record, fit=partial(_fit, attention=attention), probes=probes,
+                 record, fit=partial(fit, attention=attention), probes=probes,
                  attributes={"validation_images": validation}, grouped=True, rounded=True)
 
 
@@ -56,16 +52,3 @@ def _machines(attention: Mapping[str, str | None], rules: tuple[str, ...]) -> li
         machines.append(els_by("cosine", variant))
         machines += [fitted("evidence_sharing", variant, attended)] if attended else []
     return machines
-
-
-def _fit(run: Run, attention: Mapping[str, str | None]) -> Fitted:
-    fits = fit_windows(run.networks, run.machines, run.config, run.folder, lambda network: attention[network.variant])
-    settings = {}
-    for variant, fit in fits.items():
-        settings[fitted("local", variant)] = fit.patch_size[LOCAL].chosen, None
-        for rule in set(fit.patch_size) - {LOCAL}:
-            settings[els_by(rule, "" if rule in NETWORK_FREE else variant)] = fit.patch_size[rule].chosen, None
-        if fit.strength is not None:
-            attending = fitted("evidence_sharing", variant, attention[variant])
-            settings[attending] = fit.patch_size["cosine"].chosen, fit.strength.chosen
-    return Fitted(settings, fit_variables(fits))

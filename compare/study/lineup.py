@@ -14,6 +14,10 @@ DERIVED = {"own map": 1.0 / WINDOW**2, "own pair": 1.0, "uniform": 1.0 / WINDOW*
 attended patch like the own one; for evidence sharing 1 / k^2 is a choice, a noisy pixel counted once for each of the
 k^2 windows that hold it."""
 
+ATTENTION_FITTED = {"identity": "identity", "top1": "top1", "learned": "uniform"}
+"""The attention rule whose lambda(t) is fitted to a network with the attention named, chosen beforehand: its own, and
+uniform, which prefers no pixel, where the rule is learned; on the toy set it answers for a network without, too."""
+
 WHOLE_IMAGE = (MachineIdentity("ideal"), MachineIdentity("wiener"))
 
 

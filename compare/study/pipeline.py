@@ -65,10 +65,13 @@ class Run:
         self.study, self.folder, self.config, self.networks = study, folder, study.config, list(study.networks)
         self.training, self.machines = study.training, Machines(study.training)
         self.schedule = self.networks[0].denoiser.schedule
-        samples = evaluation_samples(self.config.samples)
-        self.noise = initial_noise(self.config.seed, samples, self.training.images.shape[1:])
-        classes = self.training.classes
-        self.labels = None if classes is None else sample_labels(self.config.seed, samples, classes)
+        self.noise, self.labels = self.start(evaluation_samples(self.config.samples))
+
+    def start(self, samples: Sequence[int]) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the noise that samples start from, and their classes where the networks know them."""
+        seed, classes = self.config.seed, self.training.classes
+        return (initial_noise(seed, samples, self.training.images.shape[1:]),
+                None if classes is None else sample_labels(seed, samples, classes))
 
     @cached_property
     def generated(self) -> list[Generation]:

@@ -107,7 +107,7 @@ def on_own_paths(run: Run) -> xr.Dataset:
     found = {"products": np.full((*shape, 3, samples, steps), np.nan),
              "pointwise": np.full((*shape, 2, samples, steps), np.nan)}
     for network in first_of_each(run.networks):
-        path = followed(run.folder, f"path {network.name}", network, run.noise[:samples], steps)
+        path = followed(run, f"path {network.name}", network, run.noise[:samples], None)
         n = run.networks.index(network)
 
         def ask(i: int, _, path=path, network=network) -> dict[str, np.ndarray]:

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from compare.measure.consistency import flag_measure
 from compare.result.identity import MachineIdentity
 from compare.study.config import ToyConfig
 from compare.study.folder import RunFolder
-from compare.study.lineup import WHOLE_IMAGE, WINDOW, els_fixed, fitted
+from compare.study.lineup import ATTENTION_FITTED, WHOLE_IMAGE, WINDOW, els_fixed, fitted
 from compare.study.networks import load_toy
-from compare.study.pipeline import Fitted, Run, Study
-from compare.study.windows import fit_variables, fit_windows
+from compare.study.pipeline import Study
+from compare.study.windows import fit
 from empirical import checkpoint
 from empirical.toy_networks import shipped, shipped_config
 from empirical.training.loop import train
 from empirical.training.toy_config import TrainConfig
-
-ATTENTION_FITTED = {None: "uniform", "top1": "top1", "identity": "identity", "learned": "uniform"}
-"""The attention rule whose lambda(t) is fitted to a network and that answers for it, chosen beforehand: the network's
-own rule, and uniform, which prefers no pixel, where the rule is learned or there is none."""
 
 FIXED_ATTENTIONS = ("uniform", "identity", "top1")
 
@@ -28,9 +25,9 @@ FIXED_ATTENTIONS = ("uniform", "identity", "top1")
 def toy_study(config: ToyConfig, folder: RunFolder) -> Study:
     """Return the study. UserError: a network that is missing, or networks that were not trained on one training set."""
     networks, training = load_toy([_stem(config, folder, *which) for which in _wanted(config)], config.device)
-    rules = {network.variant: ATTENTION_FITTED[network.attention] for network in networks}
+    rules = {network.variant: ATTENTION_FITTED.get(network.attention, "uniform") for network in networks}
     return Study(config, training, networks, _machines(config, rules),
-                 flag_measure(training.images, training.layout), folder.config, fit=_fit)
+                 flag_measure(training.images, training.layout), folder.config, fit=partial(fit, attention=rules))
 
 
 def resolved(config: ToyConfig) -> dict:
@@ -72,16 +69,3 @@ def _machines(config: ToyConfig, rules: dict[str, str]) -> list[MachineIdentity]
     for variant, rule in rules.items():
         machines += [fitted("equivariant_local", variant), fitted("evidence_sharing", variant, rule)]
     return machines
-
-
-def _fit(run: Run) -> Fitted:
-    """k(t), then lambda(t), along the trajectories of each variant's first training seed."""
-    rule_of = lambda network: ATTENTION_FITTED[network.attention]
-    fits = fit_windows(run.networks, run.machines, run.config, run.folder, rule_of)
-    rules = {network.variant: rule_of(network) for network in run.networks}
-    settings = {}
-    for variant, fit in fits.items():
-        k = fit.patch_size["cosine"].chosen
-        settings |= {fitted("equivariant_local", variant): (k, None),
-                     fitted("evidence_sharing", variant, rules[variant]): (k, fit.strength.chosen)}
-    return Fitted(settings, fit_variables(fits))

@@ -12,7 +12,7 @@ mean does not): about half of them, and the same choice as from all unless a los
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -33,19 +33,11 @@ from compare.study.fit import (
     median_choice,
     posterior_entropy,
 )
-from compare.study.folder import RunFolder
-from compare.study.machines import Machines
+from compare.study.lineup import els_by, fitted
 from compare.study.networks import NetworkEntry, first_of_each
-from compare.study.sampling import (
-    Trajectory,
-    calibration_samples,
-    evaluation_samples,
-    initial_noise,
-    sample_labels,
-    trajectory,
-)
+from compare.study.pipeline import Fitted, Run
+from compare.study.sampling import Trajectory, calibration_samples, initial_noise, trajectory
 from theory.errors import UserError
-from theory.schedules import Schedule
 
 LOCAL = "local"
 """The entry of LS's own k(t) beside the rules of ELS."""
@@ -58,32 +50,37 @@ class WindowFits(NamedTuple):
     strength: Fit | None
 
 
-def fit_windows(networks: Sequence[NetworkEntry], machines: Machines, config: StudyConfig, folder: RunFolder,
-                rule_of: Callable[[NetworkEntry], str | None]) -> dict[str, WindowFits]:
+def fit(run: Run, attention: Mapping[str, str | None]) -> Fitted:
     """Fit to each variant, on its first network, from samples that are never evaluation samples.
 
-    rule_of: the attention rule whose lambda(t) is fitted to a network, or None for none.
-    UserError: a rule among config.rules that needs validation images where there are none.
+    attention: the rule whose lambda(t) is fitted to a variant, or None for none.
+    UserError: a rule among the study's that needs validation images where there are none.
     """
-    samples = calibration_samples(config.calibration_samples)
-    if not set(samples).isdisjoint(evaluation_samples(config.samples)):
-        raise AssertionError("calibration and evaluation share samples")
-    sizes = candidate_sizes(networks, machines, config)
-    free = _network_free(machines, sizes, networks[0].denoiser.schedule, config, folder)
-    rules = getattr(config, "rules", ())
+    sizes = candidate_sizes(run)
+    free = _network_free(run, sizes)
+    rules = getattr(run.config, "rules", ())
     if not free and not set(rules).isdisjoint(NETWORK_FREE):
         raise UserError(f"rules: got {', '.join(rules)}, but there are no validation images; want a data set "
                         "with a test split, a smaller subset, or other rules")
-    return {network.variant: _fit(network, machines, sizes, free, config, folder, rule_of(network))
-            for network in folder.progress(first_of_each(networks), "calibration")}
+    fits = {network.variant: _fit(run, network, sizes, free, attention[network.variant])
+            for network in run.folder.progress(first_of_each(run.networks), "calibration")}
+    settings = {}
+    for variant, found in fits.items():
+        settings[fitted("local", variant)] = found.patch_size[LOCAL].chosen, None
+        for rule in set(found.patch_size) - {LOCAL}:
+            settings[els_by(rule, "" if rule in NETWORK_FREE else variant)] = found.patch_size[rule].chosen, None
+        if found.strength is not None:
+            attending = fitted("evidence_sharing", variant, attention[variant])
+            settings[attending] = found.patch_size["cosine"].chosen, found.strength.chosen
+    return Fitted(settings, fit_variables(fits))
 
 
-def candidate_sizes(networks: Sequence[NetworkEntry], machines: Machines, config: StudyConfig) -> list[int]:
+def candidate_sizes(run: Run) -> list[int]:
     """Return the window sizes to try, see `StudyConfig.patch_sizes`."""
-    if config.patch_sizes is not None:
-        return list(config.patch_sizes)
-    fields = [network.receptive_field for network in networks]
-    side = min(machines.training.images.shape[-2:])
+    if run.config.patch_sizes is not None:
+        return list(run.config.patch_sizes)
+    fields = [network.receptive_field for network in run.networks]
+    side = min(run.training.images.shape[-2:])
     largest = side if None in fields else min(side, max(fields))
     return list(range(3, max(largest, 3) + 1, 2))
 
@@ -95,36 +92,35 @@ def _search(config: StudyConfig):
     return lambda count, start, loss, preferred: np.stack([loss(j) for j in range(count)])
 
 
-def _network_free(machines: Machines, sizes: list[int], schedule: Schedule, config: StudyConfig,
-                  folder: RunFolder) -> dict[str, Fit]:
+def _network_free(run: Run, sizes: list[int]) -> dict[str, Fit]:
     """The rules "validation" and "entropy", where there are validation images."""
-    found = machines.training.validation
+    config, found = run.config, run.training.validation
     if found is None:
         return {}
     images = found.images[: config.validation_images].astype(np.float64)
     labels = None if found.labels is None else found.labels[: config.validation_images]
     start = calibration_samples(config.calibration_samples).stop
     noise = initial_noise(config.seed, range(start, start + len(images)), images.shape[1:])
-    els, local, search = machines("equivariant_local"), machines("local"), _search(config)
+    els, local, search = run.machines("equivariant_local"), run.machines("local"), _search(config)
 
     def losses(i: int, before: dict | None) -> dict[str, np.ndarray]:
-        sigma = float(schedule.sigma((i + 1) / config.steps))
+        sigma = float(run.schedule.sigma((i + 1) / config.steps))
         x = images + sigma * noise
         error = lambda j: squared_error(images, at_patch_sizes(els, x, sigma, sizes[j : j + 1], labels))[0]
         best = lambda loss: loss.mean(axis=1).argmin()
-        entropy = posterior_entropy(local, x, sigma, sizes, machines.training.count(labels), labels)
+        entropy = posterior_entropy(local, x, sigma, sizes, run.training.count(labels), labels)
         return {"validation": search(len(sizes), best(before["validation"]) if before else 0, error, best),
                 "entropy": entropy}
 
-    parts = folder.cached_steps("validation images", config.steps, losses)
+    parts = run.folder.cached_steps("validation images", config.steps, losses)
     return {"validation": mean_choice(sizes, parts["validation"]),
             "entropy": first_below(sizes, parts["entropy"], config.entropy_share)}
 
 
-def _fit(network: NetworkEntry, machines: Machines, sizes: list[int], free: Mapping[str, Fit], config: StudyConfig,
-         folder: RunFolder, attention: str | None) -> WindowFits:
-    path, labels = calibration_path(network, machines, config, folder)
-    els, local, search = machines("equivariant_local"), machines("local"), _search(config)
+def _fit(run: Run, network: NetworkEntry, sizes: list[int], free: Mapping[str, Fit],
+         attention: str | None) -> WindowFits:
+    path, labels = calibration_path(run, network)
+    els, local, search = run.machines("equivariant_local"), run.machines("local"), _search(run.config)
 
     def losses(i: int, before: dict | None) -> dict[str, np.ndarray]:
         def both(j: int) -> np.ndarray:
@@ -136,41 +132,36 @@ def _fit(network: NetworkEntry, machines: Machines, sizes: list[int], free: Mapp
         at_local = at_patch_sizes(local, *path.query(i), sizes, labels)
         return {"cosine": found[:, 0], "mse": found[:, 1], LOCAL: cosine_distance(path, i, at_local)}
 
-    parts = folder.cached_steps(f"calibration {network.name}", config.steps, losses)
+    parts = run.folder.cached_steps(f"calibration {network.name}", run.config.steps, losses)
     chosen = {name: median_choice(sizes, loss) for name, loss in parts.items()}
     ordered = {rule: chosen[rule] for rule in ("cosine", "mse")} | dict(free) | {LOCAL: chosen[LOCAL]}
-    strength = None
-    if attention is not None:
-        strength = _strength(network, machines("evidence_sharing", attention), path, chosen["cosine"].chosen, labels,
-                             config, folder)
-    return WindowFits(ordered, strength)
+    return WindowFits(ordered, None if attention is None else
+                      _strength(run, network, attention, path, chosen["cosine"].chosen, labels))
 
 
-def calibration_path(network: NetworkEntry, machines: Machines, config: StudyConfig,
-                     folder: RunFolder) -> tuple[Trajectory, np.ndarray | None]:
-    """Return the network's trajectories from the calibration samples, and their labels."""
-    samples, training = calibration_samples(config.calibration_samples), machines.training
-    labels = None if training.labels is None else sample_labels(config.seed, samples, training.classes)
-    noise = initial_noise(config.seed, samples, training.images.shape[1:])
-    return followed(folder, f"trajectory {network.name}", network, noise, config.steps, labels), labels
+def _strength(run: Run, network: NetworkEntry, attention: str, path: Trajectory, patch_sizes: np.ndarray,
+              labels: np.ndarray | None) -> Fit:
+    strengths, attend = run.config.strengths, run.machines("evidence_sharing", attention)
 
-
-def followed(folder: RunFolder, name: str, network: NetworkEntry, noise: np.ndarray, steps: int,
-             labels: np.ndarray | None = None) -> Trajectory:
-    """Return the network's own trajectory, kept in the folder."""
-    denoiser = network.denoiser
-    return Trajectory(**folder.cached(name, lambda: trajectory(denoiser, noise, denoiser.schedule, steps,
-                                                               labels)._asdict()))
-
-
-def _strength(network: NetworkEntry, attend, path: Trajectory, patch_sizes: np.ndarray, labels, config: StudyConfig,
-              folder: RunFolder) -> Fit:
     def losses(i: int, _) -> dict[str, np.ndarray]:
-        x0 = at_strengths(attend, *path.query(i), config.strengths, patch_sizes[i], labels)
+        x0 = at_strengths(attend, *path.query(i), strengths, patch_sizes[i], labels)
         return {"cosine": cosine_distance(path, i, x0)}
 
-    parts = folder.cached_steps(f"strength {network.name}", config.steps, losses)
-    return median_choice(config.strengths, parts["cosine"])
+    parts = run.folder.cached_steps(f"strength {network.name}", run.config.steps, losses)
+    return median_choice(strengths, parts["cosine"])
+
+
+def calibration_path(run: Run, network: NetworkEntry) -> tuple[Trajectory, np.ndarray | None]:
+    """Return the network's trajectories from the calibration samples, and their labels."""
+    noise, labels = run.start(calibration_samples(run.config.calibration_samples))
+    return followed(run, f"trajectory {network.name}", network, noise, labels), labels
+
+
+def followed(run: Run, name: str, network: NetworkEntry, noise: np.ndarray, labels: np.ndarray | None) -> Trajectory:
+    """Return the network's own trajectory, kept in the folder."""
+    denoiser = network.denoiser
+    return Trajectory(**run.folder.cached(name, lambda: trajectory(denoiser, noise, denoiser.schedule,
+                                                                   run.config.steps, labels)._asdict()))
 
 
 # The fits as variables

@@ -84,7 +84,7 @@ def test_says_where_it_came_from(finished):
 
 def test_again_says_that_it_is_done(folder, capsys, monkeypatch):
     before = (folder / "result.nc").read_bytes()
-    monkeypatch.setattr(compare.study.pipeline, "carry_out", lambda *_, **__: pytest.fail("ran again"))
+    monkeypatch.setattr(compare.study.pipeline, "Run", lambda *_, **__: pytest.fail("ran again"))
     assert main([*ARGUMENTS, "--out", str(folder)]) == 0
     out, err = capsys.readouterr()
     assert "is done" in err and out.startswith("Toy set: 3 samples, seed 5")

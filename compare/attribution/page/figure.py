@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from compare.attribution.page.subject import Subject
-from compare.report.plots import rgb, save_figure, shaded_sources
+from compare.report.plots import bare, rgb, save_figure, shaded_sources
 
 COLUMNS = 6
 """Steps that are shown, evenly from the first to the last."""
@@ -47,8 +47,7 @@ def draw(figure: Figure, subject: Subject, row: float) -> None:
         panels[1, -1].imshow(rgb(subject.generated))
         panels[1, -1].set_title("network")
     for axis in panels.flat:
-        axis.set(xticks=[], yticks=[])
-        axis.spines[:].set_visible(False)
+        bare(axis)
     for axis in panels[1 if subject.generated is None else 2:, -1]:
         axis.set_axis_off()
     _over_time(lower, subject)
@@ -70,7 +69,6 @@ def _over_time(figure, subject: Subject) -> None:
     images.plot(found.t, found.n_eff_images.mean(("y", "x")), "--", label="effective, a pixel")
     images.set_ylabel("training images")
     for axes in (entropy, images):
-        axes.set_xlabel("time t")
-        axes.set_xlim(1.0, 0.0)
+        axes.set(xlabel="time t", xlim=(1.0, 0.0))
         axes.set_ylim(bottom=0.0)
         axes.legend()

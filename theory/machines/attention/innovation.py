@@ -22,6 +22,7 @@ from theory.errors import UserError
 from theory.machines.attention.coupling import AttendingQueries, Coupling
 from theory.machines.attention.machine import AttentionMachine
 from theory.machines.attention.maps import Given, attention_rule
+from theory.machines.attention.parameters import documented
 from theory.machines.bounded_cache import BoundedCache
 from theory.machines.candidates import EveryPlace
 
@@ -126,6 +127,7 @@ class ContextEquation:
         return _attended_sums(self.alpha, z).reshape(self.mean_shape).mean(axis=1).ravel()
 
 
+@documented
 class InnovationScore(AttentionMachine):
     """Denoise by z + attention(z) with attention weights held fixed, z solved for.
 
@@ -139,26 +141,11 @@ class InnovationScore(AttentionMachine):
 
     Parameters
     ----------
-    images : array (N, C, H, W)
-        The training set, floats in [-1, 1].
-    patch_size : int
-        k, odd, at least 1; `denoise(..., patch_size=)` overrides it for a call, and so the settings below.
-    boundary : "zeros" or "circular"
-        As in `EquivariantLocalScore`.
-    attention : "uniform", "identity", "top1", "overlap", array or function
-        The rule of alpha (`theory.machines.attention.maps`): all other pixels alike; softmax of beta <z_x, z_x'>, z the
-        ELS output; the most similar one; the overlap of posteriors over images to the power beta. Or an array
-        (H*W, H*W) or (B, H*W, H*W), pixels in row-major order, rows summing to 1, diagonal 0; or a function of
-        x (B, C, H, W) and sigma (B,), float64, to (B, H*W, H*W): a network's own map.
+    {images to attention}
         One matrix a query would not say what the draws attend to.
     strength : float
         At least 0; 0 is ELS, 1 is the solution.
-    labels : array (N,) of int, optional
-        For class-conditional use.
-    wrap_training : bool
-        As in `EquivariantLocalScore`.
-    beta : float
-        Inverse temperature of "identity" and "overlap", at least 0; 0 is uniform, infinity the most similar pixel.
+    {labels to beta}
     draws : int
         Noisy versions of each distinct training image, at least 1; the Monte Carlo error of E[a | patch] falls with the
         root of their number.

@@ -16,6 +16,7 @@ from theory.engine.log_product import log_product
 from theory.machines.attention.competition import CompetitionMachine, ImageCompetition
 from theory.machines.attention.machine import AttentionMachine
 from theory.machines.attention.maps import attention_rule
+from theory.machines.attention.parameters import documented
 from theory.machines.candidates import EveryPlace
 
 
@@ -31,6 +32,7 @@ class JointMatching(ImageCompetition):
         return lambda S: own(S) + log_product(strength * own(S), weights.T)
 
 
+@documented
 class PairScore(CompetitionMachine, AttentionMachine):
     """Denoise by ELS whose pixels each look for a training image that holds their own patch and an attended one.
 
@@ -41,25 +43,10 @@ class PairScore(CompetitionMachine, AttentionMachine):
 
     Parameters
     ----------
-    images : array (N, C, H, W)
-        The training set, floats in [-1, 1].
-    patch_size : int
-        k, odd, at least 1; `denoise(..., patch_size=)` overrides it for a call, and so the settings below.
-    boundary : "zeros" or "circular"
-        As in `EquivariantLocalScore`.
-    attention : "uniform", "identity", "top1", "overlap", array or function
-        The rule of alpha (`theory.machines.attention.maps`): all other pixels alike; softmax of beta <z_x, z_x'>, z the
-        ELS output; the most similar one; the overlap of posteriors over images to the power beta. Or an array
-        (H*W, H*W) or (B, H*W, H*W), pixels in row-major order, rows summing to 1, diagonal 0; or a function of
-        x (B, C, H, W) and sigma (B,), float64, to (B, H*W, H*W): a network's own map.
+    {images to attention}
     strength : float
         gamma, at least 0; 0 is ELS exactly, 1 counts the attended patch like the own one.
-    labels : array (N,) of int, optional
-        For class-conditional use.
-    wrap_training : bool
-        As in `EquivariantLocalScore`.
-    beta : float
-        Inverse temperature of "identity" and "overlap", at least 0; 0 is uniform, infinity the most similar pixel.
+    {labels to beta}
 
     Raises
     ------
