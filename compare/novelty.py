@@ -55,10 +55,10 @@ def _novelty(args: Namespace, command: str) -> None:
     if held_out is None and args.null > len(images):
         raise user_error(f"--null: got {args.null} of {len(images)} different training images, want fewer, "
                          "or --held-out")
+    machines = _machines(args, images)
     settings = {name: getattr(args, name) for name in ("null", "sigma", "machine", "patch_size", "boundary", "seed")}
     prints = {"samples": samples.fingerprint, "train": training.fingerprint}
     folder = RunFolder(args.out, {**settings, **prints, "held_out": held_out and held_out.fingerprint})
-    machines = _machines(args, images)
     null = _null(folder, machines, images, held_out, args)
     found = _sources(folder, machines, samples.images, args.sigma, kept)
     rate = args.level if held_out is not None else largest_false_rate(args.level, args.null, len(images))

@@ -25,12 +25,12 @@ def flag_measure(training: np.ndarray, layout: ToyLayout) -> Measure:
     return Measure(flag_names(layout), lambda images: consistency.flags(images, training, layout))
 
 
-def chance_rates(training: np.ndarray, layout: ToyLayout, count: int = 65_536, seed: int = 0) -> dict[str, float]:
+def chance_rates(training: np.ndarray, layout: ToyLayout, count: int = 65_536) -> dict[str, float]:
     """Return the share of each flag, and of "consistent and novel", among images of uniformly random cell colours.
 
-    It is what a sampler reaches that knows the cells and nothing else; `count` images, drawn by `seed`.
+    It is what a sampler reaches that knows the cells and nothing else; `count` images.
     """
-    colours = np.random.default_rng(seed).integers(4, size=(2, count, layout.pairs))
+    colours = np.random.default_rng(0).integers(4, size=(2, count, layout.pairs))
     found = consistency.flags(layout.render(*colours), training, layout)
     found["consistent and novel"] = found["consistent"] & found["novel"]
     return {name: float(flag.mean()) for name, flag in found.items()}

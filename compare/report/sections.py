@@ -65,7 +65,7 @@ class Gain(NamedTuple):
 def gain(dataset: xr.Dataset, machine: str, els: str, variant: str) -> Gain:
     """By the sign of the mean gain of r2; its median stands beside."""
     found = {"mean": summary.gain(dataset, machine, els, variant),
-             "median": summary.gain(dataset, machine, els, variant, statistic=np.nanmedian)}
+             "median": summary.gain(dataset, machine, els, variant, np.nanmedian)}
     same = np.array_equal(*(dataset.predicted.sel(machine=name) for name in (machine, els)), equal_nan=True)
     verdict = "draws the very images of" if same else {
         0: "is not shown to predict it better or worse than", 1: "predicts it better than",

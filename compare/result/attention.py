@@ -75,9 +75,9 @@ def skill(dataset: xr.Dataset, variant: str, form: str, on: str = "point") -> In
     return residual.interval(products_of(dataset, variant, form, on), residual.skill, _seed(dataset))
 
 
-def by_step(dataset: xr.Dataset, variant: str, form: str, statistic, on: str = "point") -> np.ndarray:
-    """Return a statistic of `residual` at each step, (steps,)."""
-    return statistic(*products_of(dataset, variant, form, on))
+def by_step(dataset: xr.Dataset, variant: str, form: str, statistic) -> np.ndarray:
+    """Return a statistic of `residual` at each step, (steps,), at noised images."""
+    return statistic(*products_of(dataset, variant, form))
 
 
 def agreement_by_step(dataset: xr.Dataset, variant: str, form: str, measure: str, on: str = "point") -> np.ndarray:

@@ -73,10 +73,9 @@ def machine_agreement(dataset: xr.Dataset, metric: str, machine: Names, variant:
     return bootstrap(dataset, _samples(dataset, metric, machine, variant, steps), np.nanmedian)
 
 
-def gain(dataset: xr.Dataset, machine: Names, baseline: str, variant: str, steps: int | None = None,
-         statistic=np.nanmean) -> Interval:
+def gain(dataset: xr.Dataset, machine: Names, baseline: str, variant: str, statistic=np.nanmean) -> Interval:
     """Return the mean (or another statistic) of the paired differences r2(machine) - r2(baseline)."""
-    pair = [_samples(dataset, "r2", name, variant, steps) for name in (machine, baseline)]
+    pair = [_samples(dataset, "r2", name, variant) for name in (machine, baseline)]
     return bootstrap(dataset, pair[0] - pair[1], statistic)
 
 
@@ -103,15 +102,15 @@ def rate(dataset: xr.Dataset, quality: Names, source: Names) -> Interval:
     return binomial_interval(int(flags.sum()), len(flags)) if single else bootstrap(dataset, flags, np.nanmean)
 
 
-def variant_rate(dataset: xr.Dataset, quality: Names, variant: str, steps: int | None = None) -> Interval:
+def variant_rate(dataset: xr.Dataset, quality: Names, variant: str) -> Interval:
     """Return the `rate` over all training seeds of a variant."""
-    return rate(dataset, quality, networks_of(dataset, variant, steps))
+    return rate(dataset, quality, networks_of(dataset, variant))
 
 
-def rate_difference(dataset: xr.Dataset, machine: str, variant: str, steps: int | None = None) -> Interval:
+def rate_difference(dataset: xr.Dataset, machine: str, variant: str) -> Interval:
     """Return the consistency rate of the machine minus the variant's, paired by noise sample, over training seeds."""
     own = dataset.consistent.sel(source=machine).values[:, None].astype(float)
-    networks = dataset.consistent.sel(source=networks_of(dataset, variant, steps)).transpose("sample", "source").values
+    networks = dataset.consistent.sel(source=networks_of(dataset, variant)).transpose("sample", "source").values
     return bootstrap(dataset, own - networks, np.nanmean)
 
 
@@ -147,7 +146,8 @@ def bootstrap(dataset: xr.Dataset, values: np.ndarray, statistic) -> Interval:
     return bootstrap_interval(values, statistic, seed=json.loads(dataset.attrs["seeds_json"])["seed"])
 
 
-def _samples(dataset: xr.Dataset, metric: str, machine: Names, variant: str, steps: int | None) -> np.ndarray:
+def _samples(dataset: xr.Dataset, metric: str, machine: Names, variant: str,
+             steps: int | None = None) -> np.ndarray:
     """(samples, training seeds)"""
     networks = networks_of(dataset, variant, steps)
     each = lambda names: xr.DataArray(np.broadcast_to(names, len(networks)), dims="pair")

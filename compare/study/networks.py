@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from compare.result.identity import variant_name
+from compare.result.identity import NetworkIdentity, variant_name
 from empirical import checkpoint
 from empirical.adapters import NetworkDenoiser
 from empirical.datasets import Dataset, DatasetNotFound, load
@@ -81,6 +81,10 @@ class NetworkEntry:
     @property
     def name(self) -> str:
         return f"{self.variant}-{self.training_seed}"
+
+    def identity(self, steps: int) -> NetworkIdentity:
+        """Who it is in a result, at so many sampling steps."""
+        return NetworkIdentity(self.variant, self.training_seed, steps, self.training_step)
 
     def attention_map(self, x: np.ndarray, sigma: np.ndarray) -> np.ndarray:
         """The network's own alpha (B, P, P) at x = x0 + sigma n (B, C, H, W), sigma (B,); float64, rows sum to 1."""

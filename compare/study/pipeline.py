@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from compare.measure.measure import Measure
-from compare.result.identity import MachineIdentity, NetworkIdentity
+from compare.result.identity import MachineIdentity
 from compare.result.provenance import provenance
 from compare.result.schema import Generation, Prediction, build, round_mantissa, variable
 from compare.study.config import StudyConfig
@@ -54,8 +54,6 @@ class Study:
     attributes: Mapping[str, str | int | float] = field(default_factory=dict)
     grouped: bool = False
     rounded: bool = False
-    network_identity: Callable[[NetworkEntry, int], NetworkIdentity] = lambda network, steps: NetworkIdentity(
-        network.variant, network.training_seed, steps, network.training_step)
 
 
 class Run:
@@ -77,8 +75,8 @@ class Run:
     def generated(self) -> list[Generation]:
         """What every network draws, at each number of steps."""
         wanted = [(network, steps) for network in self.networks for steps in self.config.network_steps]
-        return [Generation(self.study.network_identity(network, steps), self.draw(f"generated {network.name} {steps}",
-                                                                                  network.denoiser, steps))
+        return [Generation(network.identity(steps),
+                           self.draw(f"generated {network.name} {steps}", network.denoiser, steps))
                 for network, steps in self.folder.progress(wanted, "network samples")]
 
     @cached_property

@@ -50,11 +50,11 @@ def test_thinned_images_still_draw_the_very_images(dataset):
 def test_tidy_has_every_number_once(dataset, numbers):
     assert tuple(numbers) == TIDY and not numbers.duplicated(["section", "variant", "source", "quantity"]).any()
     rate = numbers.query("section == 'rates' and source == 'cnn, 150' and quantity == 'consistent'").iloc[0]
-    found = summary.variant_rate(dataset, "consistent", "cnn", 150)
+    found = summary.variant_rate(dataset, "consistent", "cnn")
     assert tuple(rate[["estimate", "low", "high", "n"]]) == found[:4]
     apart = numbers.query("quantity == \"consistency rate minus the network's\"")
     assert apart.source.tolist() == [OWN, FIXED]
-    assert apart.estimate.iloc[0] == summary.rate_difference(dataset, OWN, "cnn", 150).estimate
+    assert apart.estimate.iloc[0] == summary.rate_difference(dataset, OWN, "cnn").estimate
     assert (numbers.low.fillna(-np.inf) <= numbers.estimate).all()
     k = numbers.query("section == 'fits' and source == 'cnn, k of els, cosine'")
     assert k.estimate.tolist() == [3.0] * 5 and k.quantity.iloc[4] == "value at each step, step 4"

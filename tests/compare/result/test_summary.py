@@ -37,24 +37,24 @@ def test_ceilings(dataset):
 
 def test_paired_difference(dataset):
     """The closer machine wins with an interval above 0; a machine against itself differs by exactly 0."""
-    better = summary.gain(dataset, "uniform k=3 lambda=0.1", "els k=3", "cnn", 150)
+    better = summary.gain(dataset, "uniform k=3 lambda=0.1", "els k=3", "cnn")
     networks = ["cnn/seed0/150", "cnn/seed1/150"]
     both = dataset.r2.sel(network=networks)
     assert_allclose(better.estimate, (both.sel(machine="uniform k=3 lambda=0.1") - both.sel(machine="els k=3")).mean())
     assert 0.0 < better.low < better.estimate < better.high
-    assert summary.gain(dataset, "ideal", "ideal", "cnn", 150)[:3] == (0.0, 0.0, 0.0)
+    assert summary.gain(dataset, "ideal", "ideal", "cnn")[:3] == (0.0, 0.0, 0.0)
 
 
 def test_rates(dataset):
     flags = dataset.consistent.sel(source="cnn/seed0/150").values
     assert summary.rate(dataset, "consistent", "cnn/seed0/150") == binomial_interval(int(flags.sum()), TOY_SAMPLES)
     both = dataset.consistent.sel(source=["cnn/seed0/150", "cnn/seed1/150"])
-    assert_allclose(summary.variant_rate(dataset, "consistent", "cnn", 150).estimate, both.mean())
+    assert_allclose(summary.variant_rate(dataset, "consistent", "cnn").estimate, both.mean())
     assert summary.rate(dataset, "clean", "ideal") == binomial_interval(TOY_SAMPLES, TOY_SAMPLES)
     joint = (dataset.consistent & dataset.novel).sel(source="cnn/seed0/150")
     assert summary.rate(dataset, ["consistent", "novel"], "cnn/seed0/150").estimate == joint.mean()
     own = dataset.consistent.sel(source="ideal").mean()
-    apart = summary.rate_difference(dataset, "ideal", "cnn", 150)
+    apart = summary.rate_difference(dataset, "ideal", "cnn")
     assert_allclose(apart.estimate, own - both.mean(), atol=1e-12)
     assert apart.low < apart.estimate < apart.high
 

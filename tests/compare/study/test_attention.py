@@ -167,7 +167,7 @@ def test_what_is_said_of_a_form_by_its_own_map_is_over_pairs_of_map_and_network(
     r2 = np.stack([dataset.r2.sel(machine=name, network=network) for name, network in zip(names, networks)])
     assert summary.machine_agreement(dataset, "r2", names, "cnn-learned", 10).estimate == np.nanmedian(r2)
     els = dataset.r2.sel(machine="els fitted to cnn-learned", network=networks).transpose("network", "sample").values
-    assert_allclose(summary.gain(dataset, names, "els fitted to cnn-learned", "cnn-learned", 10).estimate,
+    assert_allclose(summary.gain(dataset, names, "els fitted to cnn-learned", "cnn-learned").estimate,
                     np.nanmean(r2 - els), rtol=1e-6)
     assert own.machines_of(dataset, "pair", "cnn-learned") == ["pair fitted to cnn-learned"]
     assert_allclose(own.losses(dataset, names), dataset.machine_loss.sel(machine=names).mean("machine"))
