@@ -93,6 +93,25 @@ def finite_answer(x: np.ndarray, sigma: np.ndarray) -> None:
                         "holds |x|^2 / (2 sigma^2)")
 
 
+def real_numbers(name: str, value) -> np.ndarray:
+    """Real numbers of any shape -> float64."""
+    array = _numbers(name, value)
+    if array.dtype.kind not in "fiu":
+        raise UserError(f"{name}: got {shown(value)}, want real numbers")
+    return array.astype(np.float64)
+
+
+def floats(name: str, value) -> np.ndarray:
+    """Finite numbers of a float type, (B, C, H, W)."""
+    array = _numbers(name, value)
+    if array.ndim != 4:
+        raise UserError(f"{name}: got shape {array.shape}, want (B, C, H, W)")
+    if array.dtype.kind != "f":
+        raise UserError(f"{name}: got dtype {array.dtype}, want floats")
+    _all_finite(name, array)
+    return array
+
+
 def odd_patch_size(patch_size, name: str = "patch_size") -> int:
     """patch_size: an odd integer, at least 1."""
     if isinstance(patch_size, bool) or not isinstance(patch_size, int | np.integer):
@@ -243,6 +262,8 @@ def shown(value) -> str:
 
 def _numbers(name: str, value) -> np.ndarray:
     """An array of what came, if it is one at all."""
+    if np.ma.is_masked(value):
+        raise UserError(f"{name}: got masked values, want numbers")
     try:
         array = as_numpy(value)
     except (TypeError, ValueError, RuntimeError) as error:  # ragged lists, tensors that numpy has no type for

@@ -17,6 +17,9 @@ from theory.schedules import Schedule
 LEAST_ABAR = 1e-12
 """abar at which a denoiser is asked where abar = 0, where there is no phi / sqrt(abar): at sigma 1e6."""
 
+MOST_STEPS = 1_000_000
+"""Steps of a sampler, beyond which a number is a mistake."""
+
 
 def ddim(machine, phi_1, schedule: Schedule, steps: int = 20, patch_sizes=None, strengths=None, labels=None,
          callback: Callable | None = None):
@@ -46,6 +49,8 @@ def ddim(machine, phi_1, schedule: Schedule, steps: int = 20, patch_sizes=None, 
     """
     phi = _noise("phi_1", phi_1)
     steps = arguments.integer("steps", steps, 1)
+    if steps > MOST_STEPS:
+        raise UserError(f"steps: got {arguments.shown(steps)}, want at most {MOST_STEPS}")
     options = list(_options(machine, steps, patch_sizes, strengths, labels, callback))
     abars = _alpha_bars(schedule, steps)
     for i in reversed(range(steps)):
@@ -110,23 +115,24 @@ def _options(machine, steps: int, patch_sizes, strengths, labels, callback) -> I
     """What denoise is told at each step, index 0 = least noise."""
     _require_denoiser("machine", machine)
     if callback is not None and not callable(callback):
-        raise UserError(f"callback: got {callback!r}, want a function of (i, t, phi_t, x0)")
+        raise UserError(f"callback: got {arguments.shown(callback)}, want a function of (i, t, phi_t, x0)")
     checks = {"patch_size": ("patch_sizes", patch_sizes, _whole_odd),
               "strength": ("strengths", strengths, lambda value: arguments.at_least_0("strengths", value))}
     lists = {} if labels is None else {"labels": [labels] * steps}
     for name, (plural, values, check) in checks.items():
         if values is None:
             continue
+        values = arguments.sequence(plural, np.asarray(values) if hasattr(values, "__array__") else values)
         if len(values) != steps:
             raise UserError(f"{plural}: got {len(values)} values, want one for each of the {steps} steps")
-        lists[name] = [check(value) for value in np.asarray(values).tolist()]
+        lists[name] = [check(value) for value in values]
     for i in range(steps):
         yield {name: values[i] for name, values in lists.items()}
 
 
 def _whole_odd(size) -> int:
-    whole = isinstance(size, float) and size.is_integer()  # a row of a result, padded with NaN, is of floats
-    return arguments.odd_patch_size(int(size) if whole else size)
+    whole = isinstance(size, float | np.floating) and np.isfinite(size) and size == np.floor(size)
+    return arguments.odd_patch_size(int(size) if whole else size, "patch_sizes")  # results are of floats
 
 
 def _require_denoiser(name: str, denoiser) -> None:
@@ -136,13 +142,7 @@ def _require_denoiser(name: str, denoiser) -> None:
 
 def _noise(name: str, x):
     """x, finite floats (B, C, H, W), half precision as float32."""
-    array = arguments.as_numpy(x)
-    if array.ndim != 4:
-        raise UserError(f"{name}: got shape {array.shape}, want (B, C, H, W)")
-    if not np.issubdtype(array.dtype, np.floating):
-        raise UserError(f"{name}: got dtype {array.dtype}, want floats")
-    if not np.isfinite(array).all():
-        raise UserError(f"{name}: got values that are NaN or infinite, want finite values")
+    array = arguments.floats(name, x)
     if hasattr(x, "detach"):
         return x.float() if x.element_size() < 4 else x
     return array.astype(np.float32) if array.dtype.itemsize < 4 else array
@@ -168,10 +168,7 @@ def _alpha_bars(schedule: Schedule, steps: int) -> np.ndarray:
 
 def _falling(sigmas) -> list[float]:
     """sigmas (n + 1,), finite, falling, only the last may be 0."""
-    try:
-        levels = np.asarray(arguments.as_numpy(sigmas), dtype=np.float64)
-    except (TypeError, ValueError):
-        raise UserError(f"sigmas: got {type(sigmas).__name__}, want falling noise levels") from None
+    levels = arguments.real_numbers("sigmas", sigmas)
     if levels.ndim != 1 or len(levels) < 2:
         raise UserError(f"sigmas: got shape {levels.shape}, want (n + 1,) noise levels for n steps, n at least 1")
     if not (np.isfinite(levels).all() and (np.diff(levels) < 0.0).all() and levels[-1] >= 0.0):

@@ -14,6 +14,7 @@ from hashlib import sha256
 
 import numpy as np
 
+from theory import arguments
 from theory.errors import UserError
 
 
@@ -50,22 +51,21 @@ class Schedule(ABC):
         alphas_cumprod (T,): abar((i + 1) / T) = alphas_cumprod[i], falling, from at most 1 to at least 0; abar(0) = 1.
         Between them log abar is linear in t, and before a last entry of 0, zero terminal SNR, abar is.
         """
-        values = alphas_cumprod.detach().cpu().double() if hasattr(alphas_cumprod, "detach") else alphas_cumprod
-        table = np.asarray(values, dtype=np.float64)
+        table = arguments.real_numbers("alphas_cumprod", alphas_cumprod)
         if table.ndim != 1:
             raise UserError(f"alphas_cumprod: got shape {table.shape}, want (T,), abar(1 / T), ..., abar(1)")
         return TabulatedSchedule(tuple(table.tolist()))
 
 
 def _time(t):
-    t = np.asarray(t, dtype=np.float64)
+    t = arguments.real_numbers("t", t)
     if not np.all((t >= 0.0) & (t <= 1.0)):
         raise UserError(f"t: got {t.min()} to {t.max()}, want times in [0, 1] (0 clean, 1 most noise)")
     return t
 
 
 def _level(sigma):
-    sigma = np.asarray(sigma, dtype=np.float64)
+    sigma = arguments.real_numbers("sigma", sigma)
     if np.isnan(sigma).any():
         raise UserError("sigma: got NaN, want noise levels of at least 0")
     return sigma
@@ -82,11 +82,12 @@ def _between(table: np.ndarray, t) -> np.ndarray:
 
 def _require(name: str, value, good: bool, want: str) -> None:
     if not good:
-        raise UserError(f"{name}: got {value!r}, want {want}")
+        raise UserError(f"{name}: got {arguments.shown(value)}, want {want}")
 
 
 def _number(value) -> bool:
-    return isinstance(value, int | float | np.number) and not isinstance(value, bool) and bool(np.isfinite(value))
+    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    return real and -arguments.LARGEST < value < arguments.LARGEST
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,7 @@ class EDMSchedule(Schedule):
 
     def grid(self, steps: int) -> np.ndarray:
         """Return the noise levels of `steps` steps, (steps + 1,): sigma(1 - i / (steps - 1)), i < steps, and then 0."""
-        _require("steps", steps, isinstance(steps, int | np.integer) and steps > 1, "an integer above 1")
+        steps = arguments.integer("steps", steps, 2, 1_000_000)
         return np.append(self.sigma(np.linspace(1.0, 0.0, steps)[:-1]), [self.sigma_min, 0.0])
 
 

@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from theory import arguments
 from theory._kernels.numerics import LARGE_CALL_ERROR, PRODUCT_ERROR
 from theory._kernels.posterior import LOG2E
 from theory._kernels.softmax import LN2
@@ -47,14 +48,14 @@ class TorchBackend:
     """
 
     def __init__(self, device: str = "cpu", memory_bytes: int = 2**30):
-        if isinstance(memory_bytes, bool) or not isinstance(memory_bytes, int) or memory_bytes < 1:
-            raise UserError(f"memory_bytes: got {memory_bytes!r}, want a positive number of bytes")
+        memory_bytes = arguments.integer("memory_bytes", memory_bytes, 1)
         try:
-            torch.zeros(1, dtype=torch.float64, device=device)
-        except (RuntimeError, TypeError, AssertionError) as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(f"device: got {str(device)!r}, want a torch device with float64 ({reason})") from None
-        self.device, self.memory_bytes = torch.device(device), memory_bytes
+            self.device = torch.device(device)
+            torch.zeros(1, dtype=torch.float64, device=self.device)
+        except (RuntimeError, TypeError, ValueError, AssertionError, OverflowError) as error:
+            raise UserError(f"device: got {arguments.shown(device)}, want a torch device with float64 "
+                            f"({str(error).splitlines()[0]})") from None
+        self.memory_bytes = memory_bytes
         self._kept: WeakKeyDictionary[Bank, torch.Tensor] = WeakKeyDictionary()
 
     def posterior(self, x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions, rows: Axis, cols: Axis,

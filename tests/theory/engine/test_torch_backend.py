@@ -290,7 +290,7 @@ def test_bad_arguments(rng):
         with pytest.raises(ValueError, match=r"\Abackend: got .*, want one of: numba, torch\Z"):
             machine.denoise(images, 0.5, backend=backend)
     for memory_bytes in (0, -1, 1e9, True, None):
-        with pytest.raises(ValueError, match=r"\Amemory_bytes: got .*, want a positive number of bytes\Z"):
+        with pytest.raises(ValueError, match=r"\Amemory_bytes: got .*, want an integer of at least 1\Z"):
             TorchBackend(memory_bytes=memory_bytes)
     for device in ("cuda:77", "warp", 3.5):
         with pytest.raises(ValueError, match=rf"\Adevice: got '{device}', want a torch device with float64 \(.*\)\Z"):
