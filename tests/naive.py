@@ -285,3 +285,21 @@ def competition_weights(image_weights, x, images, sigma, k, rule, strength, a, b
 
 def entropy(weights):
     return -sum(w * math.log(w) for w in weights if w > 0)
+
+
+def posterior_variance(x, images, sigma, k, boundary="zeros", wrap_training=True, local=False):
+    """Variance of each output value under its posterior (LS and ELS), about the mean."""
+    C, H, W = x.shape
+    out = np.zeros((C, H, W))
+    for a in range(H):
+        for b in range(W):
+            found = posterior_weights(x, images, sigma, k, a, b, boundary, wrap_training, local)
+            values = [np.asarray(images[i][:, y, z], dtype=np.float64) for _, i, y, z in found]
+            mean = sum(w * v for (w, *_), v in zip(found, values))
+            out[:, a, b] = sum(w * (v - mean) ** 2 for (w, *_), v in zip(found, values))
+    return out
+
+
+def directional_derivative(f, x, direction, step=1e-5):
+    """d f(x + h direction) / dh at h = 0, by central differences."""
+    return (f(x + step * direction) - f(x - step * direction)) / (2 * step)

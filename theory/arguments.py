@@ -236,6 +236,11 @@ def as_numpy(value) -> np.ndarray:
     return np.asarray(value)
 
 
+def requires_graph(x) -> bool:
+    """Whether x is a torch tensor whose gradients are asked for."""
+    return bool(getattr(x, "requires_grad", False)) and sys.modules["torch"].is_grad_enabled()
+
+
 def like(result: np.ndarray, x):
     """`result` in the kind, dtype and device of x, which is numpy or torch."""
     if hasattr(x, "new_tensor"):

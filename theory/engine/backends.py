@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-import theory.engine.posterior
+import theory.engine.numba_backend
 from theory import arguments
 from theory.engine.engine import Engine
 from theory.errors import UserError
@@ -25,7 +25,7 @@ def engine(backend, x) -> Engine:
     if not isinstance(backend, str) or backend not in BACKENDS:
         raise UserError(f"backend: got {arguments.shown(backend)}, want one of: {', '.join(BACKENDS)}")
     if backend == "numba":
-        return theory.engine.posterior
+        return theory.engine.numba_backend
     from theory.engine.torch_backend import default_backend
 
     return default_backend(device)

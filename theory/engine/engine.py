@@ -1,4 +1,4 @@
-"""What an engine computes under every machine: numba's (`theory.engine.posterior`) and torch's are of this type."""
+"""What an engine computes under every machine: numba's (`theory.engine.numba_backend`) and torch's are of this type."""
 
 from __future__ import annotations
 
@@ -15,11 +15,21 @@ if TYPE_CHECKING:
 
 
 class Engine(Protocol):
-    """Three scans over a bank, for queries x (B, C, H, W) at noise sigma (B,), float64: arrays in, arrays out."""
+    """Five scans over a bank, for queries x (B, C, H, W) at noise sigma (B,), float64: arrays in, arrays out."""
 
     def posterior(self, x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions, rows: Axis, cols: Axis,
                   values: np.ndarray | None = None) -> tuple[Posterior, Nearest]:
         """Softmax sums of `values`, the training pixels by default, and the nearest candidates asked for."""
+        ...
+
+    def moments(self, x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions, rows: Axis, cols: Axis,
+                centre: np.ndarray, values: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Posterior mean and variance of `values`; `centre`: near the candidates that count, to sum about."""
+        ...
+
+    def paste(self, x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions, rows: Axis, cols: Axis,
+              sums: Posterior, constant: np.ndarray, slope: np.ndarray, values: np.ndarray | None = None) -> np.ndarray:
+        """Expected windows under signed weights w_oc (constant_o + slope_o . (v_c - mean_o)), where each lies."""
         ...
 
     def posterior_scales(self, x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions,

@@ -28,8 +28,9 @@ from theory import arguments
 from theory._kernels.numerics import LARGE_CALL_ERROR, PRODUCT_ERROR
 from theory._kernels.posterior import LOG2E
 from theory._kernels.softmax import LN2
+from theory.engine._torch.paste import Weighing, paste
 from theory.engine._torch.regions import Region, regions
-from theory.engine._torch.scan import Training, group_size, scan, tiles
+from theory.engine._torch.scan import Training, group_size, scan, tiles, with_squares
 from theory.engine._torch.softmax import Comparison, Sums, merged
 from theory.engine.bank import Bank
 from theory.engine.geometry import Axis
@@ -61,22 +62,50 @@ class TorchBackend:
     def posterior(self, x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions, rows: Axis, cols: Axis,
                   values: np.ndarray | None = None) -> tuple[Posterior, Nearest]:
         """Softmax sums as `posterior.posterior`, of all candidates, `log2_cutoff` or not; none is named."""
-        values = bank.blocks if values is None else values
-        B, Cv, outputs = len(x), values.shape[1], (rows.outputs, cols.outputs)
-        peak, sums = np.empty((B, 1, rows.outputs * cols.outputs)), np.empty((B, Cv + 1, rows.outputs * cols.outputs))
-        with _plain_float32(self.device):
-            for chosen, region, parts in self._sweep(x, sigma, bank, request, rows, cols, values):
-                state = reduce(merged, (part for _, part in parts), Sums.empty(self.device))
-                for result, own in ((peak, state.peak), (sums, state.sums[:, 0])):
-                    own = own.unflatten(2, (len(chosen), -1)).permute(2, 1, 0, 3)  # (b, 1 or Cv + 1, G, Q)
-                    channels = np.arange(result.shape[1])[:, None, None]
-                    result[chosen[:, None, None, None], channels, region.outputs()] = own.cpu().numpy()
-        peak, sums = LN2 * peak.reshape(B, *outputs), sums.reshape(B, Cv + 1, *outputs)
-        found = Posterior(peak, sums[:, Cv], sums[:, :Cv], np.empty((B, 0, *outputs)))
+        values, outputs = bank.blocks if values is None else values, (rows.outputs, cols.outputs)
+        peak, sums = self._sums(x, sigma, bank, request, rows, cols, values)
+        found = Posterior(peak, sums[:, -1], sums[:, :-1], np.empty((len(x), 0, *outputs)))
         ways = _comparisons(x, LOG2E / (2.0 * sigma**2), bank, rows, cols, request.float64)
         squares = np.concatenate([queries for how, queries in ways if not how.products] or [[]]).astype(int)
         measure_far(found, squares, x, sigma, bank, request, rows, cols, values)
-        return found, Nearest.empty((B, *outputs), 0)
+        return found, Nearest.empty((len(x), *outputs), 0)
+
+    def moments(self, x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions, rows: Axis, cols: Axis,
+                centre: np.ndarray, values: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance as `moments.moments`; no sum is about the centre, for candidates meet many queries."""
+        values = bank.blocks if values is None else values
+        _, sums = self._sums(x, sigma, bank, request, rows, cols, values, squares=True)
+        mean, square = np.split(sums[:, :-1] / sums[:, -1:], 2, axis=1)
+        return mean, np.maximum(square - mean**2, 0.0)
+
+    def paste(self, x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions, rows: Axis, cols: Axis,
+              sums: Posterior, constant: np.ndarray, slope: np.ndarray, values: np.ndarray | None = None) -> np.ndarray:
+        """Expected windows where their outputs lie, as `paste.paste`."""
+        values = bank.blocks if values is None else values
+        flat = lambda array: array.reshape(*array.shape[:-2], -1)
+        at_zero = constant - (slope * sums.mean[:, : slope.shape[1]]).sum(axis=1)
+        weighing = Weighing(*map(flat, (sums.log_normaliser / LN2, at_zero, slope)))
+        pasted = np.zeros((len(x), x[0].size))
+        with _plain_float32(self.device):
+            for chosen, asked, region, how, training, images, _ in self._tiles(x, sigma, bank, request, rows, cols,
+                                                                               values):
+                own = Weighing(*(torch.from_numpy(part[chosen]).to(self.device) for part in weighing))
+                pasted[chosen] += paste(*asked, region, training, how, images, own).cpu().numpy()
+        return pasted.reshape(x.shape)
+
+    def _sums(self, x, sigma, bank, request, rows, cols, values, squares=False) -> tuple[np.ndarray, np.ndarray]:
+        """Peak (B, Y, X) in nats, and sums of the values, of their squares if asked for, and of the weights:
+        (B, Cv + 1 or 2 Cv + 1, Y, X)."""
+        outputs, channels = (rows.outputs, cols.outputs), values.shape[1] * (2 if squares else 1)
+        peak, sums = (np.empty((len(x), count, np.prod(outputs))) for count in (1, channels + 1))
+        with _plain_float32(self.device):
+            for chosen, region, parts in self._sweep(x, sigma, bank, request, rows, cols, values, squares=squares):
+                state = reduce(merged, (part for _, part in parts), Sums.empty(self.device))
+                for result, own in ((peak, state.peak), (sums, state.sums[:, 0])):
+                    own = own.unflatten(2, (len(chosen), -1)).permute(2, 1, 0, 3)  # (b, 1 or channels + 1, G, Q)
+                    places = np.arange(result.shape[1])[:, None, None]
+                    result[chosen[:, None, None, None], places, region.outputs()] = own.cpu().numpy()
+        return LN2 * peak.reshape(len(x), *outputs), sums.reshape(len(x), channels + 1, *outputs)
 
     def posterior_scales(self, x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions,
                          axes: Sequence[tuple[Axis, Axis]]) -> list[Posterior]:
@@ -102,24 +131,31 @@ class TorchBackend:
         position[places] = np.arange(n)
         return ImageEvidence(evidence.reshape(n, H, W), mean.reshape(n, C, H, W), np.empty((0, H, W)), position)
 
-    def _sweep(self, x, sigma, bank, request, rows, cols, values,
-               by_image=False) -> Iterator[tuple[np.ndarray, Region, Iterator[tuple[slice, Sums]]]]:
+    def _sweep(self, x, sigma, bank, request, rows, cols, values, by_image=False,
+               squares=False) -> Iterator[tuple[np.ndarray, Region, Iterator[tuple[slice, Sums]]]]:
         """Some of the queries, a region of their pixels, and softmax sums of these over some training images at a
         time, each image by itself or in groups of any size."""
+        for some, asked, part, how, training, images, size in self._tiles(x, sigma, bank, request, rows, cols, values,
+                                                                          by_image, squares):
+            yield some, part, scan(*asked, part, training, how, images, size)
+
+    def _tiles(self, x, sigma, bank, request, rows, cols, values, by_image=False, squares=False):
+        """Some of the queries (which, and they with their precision on the device), a region of their pixels, how to
+        compare these, with what, how many training images at once, and how many candidates to a group."""
         if request.top:
             raise UserError(f"top: got {request.top}, want 0: the torch engine names no candidates, numba does")
         precision = LOG2E / (2.0 * sigma**2)
         kept = self._kept_bank(bank)
         memory = self.memory_bytes - (0 if kept is None else kept.nbytes)
         training = self._training(bank, kept, values, _places(bank, request))
+        training = with_squares(training) if squares else training
         for how, chosen in _comparisons(x, precision, bank, rows, cols, request.float64):
             for region in regions(rows, cols, x.shape[1:], bank.blocks.shape[1:4]):
                 size = region.sizes[2] if by_image else group_size(region)
                 for part, queries, images in tiles(region, how, training, len(chosen), size, memory):
                     for some in np.split(chosen, range(queries, len(chosen), queries)):
                         asked = torch.from_numpy(x[some]).flatten(1), torch.from_numpy(precision[some])
-                        asked = (tensor.to(self.device) for tensor in asked)
-                        yield some, part, scan(*asked, part, training, how, images, size)
+                        yield some, [tensor.to(self.device) for tensor in asked], part, how, training, images, size
 
     def _kept_bank(self, bank: Bank) -> torch.Tensor | None:
         """All images of the bank on the device, flat, in the order of their blocks; None if they are too large."""

@@ -8,6 +8,8 @@ docs/theory/equivariant.md
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numba
 import numpy as np
 from scipy.fft import irfft2, rfft2
@@ -61,6 +63,15 @@ class EquivariantScore(PosteriorMachine):
     """
 
     def _posterior(self, x, sigma, request):
+        return self._over_orbits(x, sigma, request, lambda images: images)
+
+    def _moments(self, x, sigma, request):
+        sums, _ = self._over_orbits(x, sigma, request, lambda images: np.concatenate([images, images**2], axis=1))
+        mean, square = np.split(sums.mean.reshape(len(x), -1, *self.image_shape[1:]), 2, axis=1)
+        return mean, np.maximum(square - mean**2, 0.0)
+
+    def _over_orbits(self, x, sigma, request, values: Callable[[np.ndarray], np.ndarray]):
+        """Softmax sums over all translates of `values` (n, Cv, H, W) of the images (n, C, H, W), and the nearest."""
         order, top = request.order, request.top
         C, H, W = self.image_shape
         at_once = max(1, ORBIT_BYTES // (16 * (C + 3) * H * W * self._bank.images_per_block))
@@ -73,7 +84,7 @@ class EquivariantScore(PosteriorMachine):
             if not len(members):
                 continue
             images = np.moveaxis(self._bank.blocks[some], -1, 1)[present].astype(np.float64)  # (n, C, H, W)
-            orbit = members, images, _transform(images)
+            orbit = members, images, _transform(images), _transform(values(images))
             for b, state in enumerate(states):
                 state.append(_over_translates(x[b], spectra[b], 1.0 / (2.0 * sigma[b] ** 2), orbit, top))
         merged = [_merged(state, 1.0 / (2.0 * level**2)) for state, level in zip(states, sigma)]
@@ -99,7 +110,7 @@ def _merged(parts, precision: float) -> tuple[Posterior, Nearest]:
 
 def _over_translates(x, spectrum, precision: float, orbit, top: int) -> tuple[Posterior, Nearest]:
     """One query's softmax sums over all translates of some images, and the nearest: sources (image, dy * W + dx, 0)."""
-    members, images, spectra = orbit
+    members, images, spectra, averaged = orbit
     n, C, H, W = images.shape
     inner = _back((spectrum * spectra.conj()).sum(axis=1), (H, W))  # <x, T_s varphi_i>, (n, H, W)
     norms = (x**2).sum() + (images**2).sum(axis=(1, 2, 3))
@@ -112,7 +123,7 @@ def _over_translates(x, spectrum, precision: float, orbit, top: int) -> tuple[Po
     logits = -precision * ((distance - distance[nearest]) + (rest - rest[nearest]))
     weights = np.exp(logits)
     image_mass = weights.sum(axis=(1, 2))
-    total = _back((spectra * _transform(weights)[:, None]).sum(axis=0), (H, W))  # sum_{i, s} W T_s varphi_i
+    total = _back((averaged * _transform(weights)[:, None]).sum(axis=0), (H, W))  # sum_{i, s} W T_s varphi_i
     energy = np.array([(weights * logits).sum(), (image_mass * np.log(np.maximum(image_mass, 1e-300))).sum()])
     near = Nearest(distance[nearest].reshape(1, 1, 1), np.array(nearest), rest[nearest].reshape(1, 1, 1))
     sums = Posterior(np.zeros((1, 1, 1)), np.full((1, 1, 1), image_mass.sum()), total.reshape(1, -1, 1, 1),

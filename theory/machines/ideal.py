@@ -14,6 +14,7 @@ import numpy as np
 from theory.engine.geometry import whole_axis
 from theory.machines.attribution import whole_image_sources
 from theory.machines.posterior import PosteriorMachine
+from theory.machines.window_scan import WindowScan
 
 
 class IdealScore(PosteriorMachine):
@@ -58,10 +59,23 @@ class IdealScore(PosteriorMachine):
         self._bank = replace(self._bank, blocks=self._bank.blocks.reshape(len(self._bank.blocks), 1, 1, D, -1))
         self._axes = whole_axis(1), whole_axis(D)
 
-    def _posterior(self, x, sigma, request):
+    def _scan(self, x, sigma, request) -> WindowScan:
         flat = x.reshape(len(x), 1, 1, -1)
         values = self._bank.blocks.reshape(len(self._bank.blocks), flat.shape[-1], 1, 1, -1)
-        return request.engine.posterior(flat, sigma, self._bank, request, *self._axes, values)
+        return WindowScan(flat, sigma, self._bank, request, self._axes, values)
+
+    def _posterior(self, x, sigma, request):
+        return self._scan(x, sigma, request).posterior()
+
+    def _moments(self, x, sigma, request):
+        low, high = self._bank.low[:, None, None], self._bank.high[:, None, None]
+        centre = np.clip(x, low, high).reshape(len(x), -1, 1, 1)
+        mean, variance = self._scan(x, sigma, request).moments(centre)
+        return mean.reshape(x.shape), variance.reshape(x.shape)
+
+    def _with_pull_back(self, x, sigma, request):
+        mean, pull_back = self._scan(x, sigma, request).with_pull_back()
+        return mean.reshape(x.shape), lambda a: pull_back(a.reshape(mean.shape)).reshape(x.shape)
 
     def _truncation(self, request):
         pixels = self.image_shape[1] * self.image_shape[2]

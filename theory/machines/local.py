@@ -92,7 +92,7 @@ class LocalScore(PatchMachine):
         >>> bool(np.allclose(large, LocalScore(images, patch_size=5).denoise(images[:2], 0.5)))
         True
         """
-        if options:
+        if options or arguments.requires_graph(x):
             return super().denoise_scales(x, sigma, patch_sizes, labels=labels, backend=backend, **options)
         wanted = arguments.patch_sizes(patch_sizes)
         queries, sigma, classes, _ = self._prepared(x, sigma, labels, {})

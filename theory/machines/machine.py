@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 import numpy as np
 
@@ -83,7 +84,7 @@ class ScoreMachine(ABC):
         Returns
         -------
         x0 : array (B, C, H, W)
-            Of the kind, type and device of x.
+            Of the kind, type and device of x; for a torch x that requires grad, with the graph of the exact gradient.
         bound : array (B, C, H, W)
             With `return_bound`: what each value of x0 may be off by, at most the tolerance.
 
@@ -175,20 +176,157 @@ class ScoreMachine(ABC):
             raise UserError("return_bound: got it for the score, want it for denoise")
         clean, x_array = self.denoise(x, sigma, **options), arguments.as_numpy(x)
         levels = arguments.noise_levels(sigma, len(x_array))[:, None, None, None]
+        if arguments.requires_graph(x):
+            return (clean - x) / clean.new_tensor(levels) ** 2
         return arguments.like((arguments.as_numpy(clean) - x_array) / levels**2, x)
+
+    def moments(self, x, sigma, *, labels=None, backend=None, **options):
+        """Return the posterior mean and the posterior variance of every output value, from one pass.
+
+        Parameters
+        ----------
+        x : array (B, C, H, W)
+            As in `denoise`, and so the other arguments.
+        sigma : float or array (B,)
+            Standard deviation of the noise.
+        labels : int or array (B,) of int, optional
+            Classes.
+        backend : "numba", "torch" or TorchBackend, optional
+            The engine.
+        **options
+            Settings for this call.
+
+        Returns
+        -------
+        x0 : array (B, C, H, W)
+            `denoise`.
+        variance : array (B, C, H, W)
+            `variance`.
+
+        Raises
+        ------
+        UserError
+            An argument is not as said here, or the machine's x0 is the mean of no posterior.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from theory import IdealScore
+        >>> images = np.random.default_rng(0).uniform(-1, 1, (3, 1, 2, 2))
+        >>> x0, variance = IdealScore(images).moments(images, 1e4)
+        >>> bool(np.allclose(x0, images.mean(axis=0))), bool(np.allclose(variance, images.var(axis=0)))
+        (True, True)
+        """
+        queries, sigma, classes, options = self._prepared(x, sigma, labels, options)
+        engine = backends.engine(backend, x)
+        mean, variance = np.empty(queries.shape), np.empty(queries.shape)
+        for chosen, order in self._by_class(classes):
+            asked = queries[chosen], sigma[chosen], ScanOptions(order, engine)
+            mean[chosen], variance[chosen] = self._moments(*asked, **self._restricted(options, chosen))
+        return arguments.like(mean, x), arguments.like(variance, x)
+
+    def variance(self, x, sigma, **options):
+        """Return the posterior variance of every output value, in squared pixel units.
+
+        ::
+
+            Var = E[v^2 | what the machine sees] - x0^2 = sigma^2 d x0 / d x,   output by output
+
+        Parameters
+        ----------
+        x : array (B, C, H, W)
+            As in `denoise`.
+        sigma : float or array (B,)
+            Standard deviation of the noise.
+        **options
+            All other arguments of `moments`.
+
+        Returns
+        -------
+        array (B, C, H, W)
+            Of the kind, type and device of x.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from theory import IdealScore
+        >>> IdealScore(np.array([-1.0, 1.0]).reshape(2, 1, 1, 1)).variance(np.zeros((1, 1, 1, 1)), 0.5)
+        array([[[[1.]]]])
+        """
+        return self.moments(x, sigma, **options)[1]
+
+    def divergence(self, x, sigma, **options):
+        """Return the divergence of x0 at x, the trace of its Jacobian: exact, from the variance.
+
+        ::
+
+            div x0 = sum over output values of Var / sigma^2
+
+        Parameters
+        ----------
+        x : array (B, C, H, W)
+            As in `denoise`.
+        sigma : float or array (B,)
+            Standard deviation of the noise.
+        **options
+            All other arguments of `moments`.
+
+        Returns
+        -------
+        array (B,)
+            Of the kind, type and device of x.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from theory import IdealScore
+        >>> IdealScore(np.array([-1.0, 1.0]).reshape(2, 1, 1, 1)).divergence(np.zeros((1, 1, 1, 1)), 0.5)
+        array([4.])
+        """
+        variance = arguments.as_numpy(self.variance(x, sigma, **options)).astype(np.float64)
+        levels = arguments.noise_levels(sigma, len(variance))
+        return arguments.like(variance.sum(axis=(1, 2, 3)) / levels**2, x)
 
     def _answer(self, x, sigma, labels, options, backend, accuracy: Accuracy, left_out: int = -1):
         queries, sigma, classes, options = self._prepared(x, sigma, labels, options)
         engine = backends.engine(backend, x)
+        if arguments.requires_graph(x):
+            return self._with_graph(x, (queries, sigma, classes, options), engine, accuracy, left_out)
         result, bound = np.empty(queries.shape), np.zeros(queries.shape)
         for chosen, order in self._by_class(classes):
-            if not self._bank.present(order, left_out).any():
-                raise UserError(f"image: got {left_out}, the only training image there is; want one of several")
+            self._require_images(order, left_out)
             asked = queries[chosen], sigma[chosen], ScanOptions(order, engine, left_out)
             own = self._restricted(options, chosen)
             result[chosen], bound[chosen] = self._within(*asked, accuracy, **own)
         bound = accuracy.stored(result, bound) if accuracy.asked else bound
         return arguments.like(result, x), arguments.like(bound, x)
+
+    def _with_graph(self, x, asked, engine, accuracy: Accuracy, left_out: int):
+        """`_answer` for a torch x that requires grad: x0 with a graph, and no bound."""
+        from theory.engine._torch.autograd import attached
+
+        if accuracy.asked:
+            raise UserError("tolerance, return_bound: got one for an x that requires grad, want none, or x.detach()")
+        queries, sigma, classes, options = asked
+        result, pull_backs = np.empty(queries.shape), []
+        for chosen, order in self._by_class(classes):
+            self._require_images(order, left_out)
+            request = ScanOptions(order, engine, left_out)
+            result[chosen], own = self._with_pull_back(queries[chosen], sigma[chosen], request,
+                                                       **self._restricted(options, chosen))
+            pull_backs.append((chosen, own))
+
+        def pull_back(cotangent: np.ndarray) -> np.ndarray:
+            pulled = np.empty(queries.shape)
+            for chosen, own in pull_backs:
+                pulled[chosen] = own(cotangent[chosen])
+            return pulled
+
+        return attached(x, arguments.like(result, x.detach()), pull_back), None
+
+    def _require_images(self, order: np.ndarray, left_out: int) -> None:
+        if not self._bank.present(order, left_out).any():
+            raise UserError(f"image: got {left_out}, the only training image there is; want one of several")
 
     def _prepared(self, x, sigma, labels, options: dict):
         """The arguments of a call, checked: queries (B, C, H, W) and sigma (B,) float64, classes (B,), options."""
@@ -221,6 +359,18 @@ class ScoreMachine(ABC):
                             "settings, want False")
         x0 = self._denoise(x, sigma, request, **options)
         return x0, np.zeros_like(x0)
+
+    def _moments(self, x: np.ndarray, sigma: np.ndarray, request: ScanOptions,
+                 **options) -> tuple[np.ndarray, np.ndarray]:
+        """Posterior mean and variance, both (B, C, H, W); not every machine has them."""
+        raise UserError(f"variance: got {type(self).__name__}, whose x0 is the mean of no one posterior; want a "
+                        "machine of windows or of the whole image")
+
+    def _with_pull_back(self, x: np.ndarray, sigma: np.ndarray, request: ScanOptions,
+                        **options) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+        """x0, and the function from a cotangent a to J^T a, both (B, C, H, W); not every machine has it."""
+        raise UserError(f"x: got a tensor that requires grad for {type(self).__name__}, which has no gradients; want "
+                        "x.detach()")
 
     @abstractmethod
     def _denoise(self, x: np.ndarray, sigma: np.ndarray, request: ScanOptions, **options) -> np.ndarray:

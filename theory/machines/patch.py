@@ -12,6 +12,7 @@ from theory.engine.scan_options import ScanOptions
 from theory.machines.candidates import Candidates
 from theory.machines.machine import ScoreMachine
 from theory.machines.posterior import PosteriorMachine
+from theory.machines.window_scan import WindowScan
 
 
 class WindowMachine(ScoreMachine):
@@ -116,7 +117,14 @@ class PatchMachine(PosteriorMachine, WindowMachine):
     """
 
     def _posterior(self, x, sigma, request, axes):
-        return request.engine.posterior(x, sigma, self._bank, request, *axes)
+        return WindowScan(x, sigma, self._bank, request, axes).posterior()
+
+    def _moments(self, x, sigma, request, axes):
+        low, high = self._bank.low[:, None, None], self._bank.high[:, None, None]
+        return WindowScan(x, sigma, self._bank, request, axes).moments(np.clip(x, low, high))
+
+    def _with_pull_back(self, x, sigma, request, axes):
+        return WindowScan(x, sigma, self._bank, request, axes).with_pull_back()
 
     def _truncation(self, request, axes):
         return self._range(request, axes)

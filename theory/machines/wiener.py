@@ -8,7 +8,7 @@ Window: the whole image. No candidates: the answer is affine in x, an average of
 from __future__ import annotations
 
 import numpy as np
-from scipy.linalg import eigh, svd
+from scipy.linalg import eigh
 
 from theory import arguments
 from theory.machines.bounded_cache import BoundedCache
@@ -16,6 +16,9 @@ from theory.machines.machine import ScoreMachine
 
 MOMENTS_BYTES = 1 << 30
 """Memory for the moments of classes and of sets without an image that a machine keeps."""
+
+NO_VARIANCE = 1e-10
+"""Variances below this, relative to the largest, are what rounding left of none: an axis cannot be told from them."""
 
 
 class WienerScore(ScoreMachine):
@@ -60,18 +63,33 @@ class WienerScore(ScoreMachine):
     def __init__(self, images, labels=None, shrinkage: float | None = None):
         super().__init__(images, labels)
         self.shrinkage = arguments.fraction("shrinkage", shrinkage)
-        self._moments = BoundedCache(MOMENTS_BYTES)
+        self._gaussians = BoundedCache(MOMENTS_BYTES)
 
     def _denoise(self, x, sigma, request):
-        key = tuple(request.order.tolist()), request.left_out
-        mean, axes, variances, floor = self._moments.get(key, lambda: self._moments_of(request.order, request.left_out))
-        flat = x.reshape(len(x), -1) - mean
-        noise = sigma[:, None] ** 2
-        inside = flat @ axes.T  # coordinates along the axes of D; the rest of the space has variance `floor`
-        gain = variances / (variances + noise) - floor / (floor + noise)
-        return (mean + floor / (floor + noise) * flat + (gain * inside) @ axes).reshape(x.shape)
+        mean = self._gaussian(request)[0].reshape(x.shape[1:])
+        return mean + self._filtered(x - mean, sigma, request)
 
-    def _moments_of(self, order: np.ndarray, left_out: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
+    def _moments(self, x, sigma, request):
+        _, axes, variances, floor = self._gaussian(request)
+        elsewhere, along = _gains(variances, floor, sigma)
+        variance = sigma[:, None] ** 2 * (elsewhere + along @ axes**2)  # sigma^2 times the filter's diagonal
+        return self._denoise(x, sigma, request), variance.reshape(x.shape)
+
+    def _with_pull_back(self, x, sigma, request):
+        return self._denoise(x, sigma, request), lambda a: self._filtered(a, sigma, request)  # which is symmetric
+
+    def _filtered(self, x, sigma, request):
+        """S (S + sigma^2)^-1 x."""
+        _, axes, variances, floor = self._gaussian(request)
+        elsewhere, along = _gains(variances, floor, sigma)
+        flat = x.reshape(len(x), -1)
+        return (elsewhere * flat + (along * (flat @ axes.T)) @ axes).reshape(x.shape)
+
+    def _gaussian(self, request):
+        key = tuple(request.order.tolist()), request.left_out
+        return self._gaussians.get(key, lambda: self._gaussian_of(request.order, request.left_out))
+
+    def _gaussian_of(self, order: np.ndarray, left_out: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
         """Mean (d,), principal axes (rank, d), their variances after shrinkage, and the variance everywhere else."""
         present = self._bank.present(order, left_out)
         lanes = np.moveaxis(self._bank.blocks[order], -1, 1)  # (blocks, n, C, H, W)
@@ -84,14 +102,23 @@ class WienerScore(ScoreMachine):
         return mean, axes, (1.0 - rho) * variances + floor, floor
 
 
+def _gains(variances: np.ndarray, floor: float, sigma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The filter's gain where the variance is `floor` (B, 1), and how much more it is along the axes (B, rank)."""
+    noise = sigma[:, None] ** 2
+    elsewhere = floor / (floor + noise)
+    return elsewhere, variances / (variances + noise) - elsewhere
+
+
 def _principal_axes(centred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Variances (rank,) and unit axes (rank, d) of rows (N, d), by the smaller of two decompositions."""
+    """Variances (rank,) and unit axes (rank, d) of rows (N, d), from the smaller of two matrices of products."""
     N, d = centred.shape
     if N > d:
         variances, axes = eigh(centred.T @ centred / N)
         return np.maximum(variances, 0.0), axes.T
-    _, singular, axes = svd(centred, full_matrices=False)
-    return singular**2 / N, axes
+    variances, combinations = eigh(centred @ centred.T / N)
+    there = variances > NO_VARIANCE * variances[-1]
+    variances, combinations = variances[there], combinations[:, there]
+    return variances, (combinations / np.sqrt(N * variances)).T @ centred
 
 
 def _ledoit_wolf(centred: np.ndarray, variances: np.ndarray) -> float:

@@ -36,6 +36,17 @@ class Training(NamedTuple):
     numbers: int  # of pixels and values of an image
 
 
+def with_squares(training: Training) -> Training:
+    """The same images, with the squares of what is averaged beside it, in float64: those of float32 are exact."""
+
+    def values(images: slice) -> torch.Tensor:
+        own = training.values(images).double()
+        return torch.cat([own, own**2], dim=1)
+
+    own = training.numbers + 3 * training.channels
+    return training._replace(values=values, channels=2 * training.channels, numbers=own)
+
+
 def scan(x: torch.Tensor, precision: torch.Tensor, region: Region, training: Training, how: Comparison,
          images_at_once: int, size: int) -> Iterator[tuple[slice, Sums]]:
     """Softmax sums for queries x (b, C * H * W), float64, of some training images at a time, in groups of at most
