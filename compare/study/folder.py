@@ -17,7 +17,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from compare.cli import Progress, quiet
-from empirical.atomic import atomic_file, write_text
+from empirical.atomic import atomic_file, remove_leftovers, write_text
 from theory.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -67,6 +67,8 @@ class RunFolder:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise UserError(f"out: another process works in {self.path}, want another folder, or wait") from None
+        for folder in (self.path, self.path / "parts"):
+            remove_leftovers(folder)
         if not record.is_file():
             write_text(record, json.dumps(config, indent=1, sort_keys=True) + "\n")
 

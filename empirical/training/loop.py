@@ -100,6 +100,7 @@ def train(config: Recipe, out, *, data_dir=None, device: str = "auto", checkpoin
         raise UserError(f"snapshots: got {beyond[0]}, want steps 1 to {config.steps - 1}")
     state_path = out.with_name(out.name + ".resume.safetensors")
     if _finished(out, state_path, config):
+        state_path.unlink(missing_ok=True)  # of a process that ended between its last two steps
         return out
     remove_leftovers(out.parent)
     dataset = config.load(data_dir)

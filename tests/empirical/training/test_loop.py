@@ -169,6 +169,15 @@ def test_a_finished_run_is_left_alone(tmp_path):
     assert os.stat(f"{out}.safetensors").st_mtime_ns == before
 
 
+def test_a_kill_before_the_state_is_removed_leaves_none(tmp_path, monkeypatch):
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(Path, "unlink", lambda *_, **__: (_ for _ in ()).throw(MemoryError))
+        train(SMALL, tmp_path / "net")
+    assert (tmp_path / "net.json").exists() and (tmp_path / "net.resume.safetensors").exists()
+    train(SMALL, tmp_path / "net")
+    assert not (tmp_path / "net.resume.safetensors").exists()
+
+
 def test_another_config_does_not_overwrite(tmp_path):
     train(SMALL, tmp_path / "net")
     with pytest.raises(ValueError, match="^out: net.json is from a run with other lr, seed, want"):
