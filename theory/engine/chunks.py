@@ -17,7 +17,7 @@ def run_in_threads(kernel: Callable, order: np.ndarray, inputs: tuple, states: S
                    count: int = CHUNKS) -> None:
     """Call kernel(stop, part, *inputs, *(state[p] for state in states)) for the p-th of `count` parts of `order`.
 
-    The kernel releases the GIL; numba.get_num_threads() parts run at once (set by NUMBA_NUM_THREADS, for example).
+    The kernel releases the GIL; `thread_count` parts run at once (set by NUMBA_NUM_THREADS, for example).
     Plain threads instead of numba's own, since a kernel compiled for those takes twice as long to compile. When a part
     fails, or Ctrl-C comes, the parts that wait are cancelled, and those that run see stop[0] become true and return:
     nobody writes to `states` any more when this raises.
@@ -25,7 +25,7 @@ def run_in_threads(kernel: Callable, order: np.ndarray, inputs: tuple, states: S
     parts = [(p, part) for p, part in enumerate(np.array_split(order, count)) if len(part)]
     stop = np.zeros(1, np.bool_)
     run = lambda p, part: kernel(stop, part, *inputs, *(state[p] for state in states))
-    pool = _pool(numba.get_num_threads())
+    pool = _pool(thread_count())
     tasks = [pool.submit(run, *arguments) for arguments in parts]
     try:
         for task in tasks:
@@ -35,6 +35,14 @@ def run_in_threads(kernel: Callable, order: np.ndarray, inputs: tuple, states: S
         for task in [task for task in tasks if not task.cancel()]:
             task.exception()
         raise
+
+
+def thread_count() -> int:
+    """Threads that numba may use, also where it can load none of its own threading layers, which are not used here."""
+    try:
+        return numba.get_num_threads()
+    except (ValueError, ImportError):
+        return numba.config.NUMBA_NUM_THREADS
 
 
 @lru_cache(maxsize=4)

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numba
 import numpy as np
 from scipy.fft import irfft2, rfft2
 
 from theory._kernels.far import distances_far
 from theory._kernels.numerics import NEGLIGIBLE, PRODUCT_ERROR
+from theory.engine.chunks import thread_count
 from theory.engine.posterior import Nearest, Posterior, concatenated, merge_nearest, merged_by_distance, stacked
 from theory.machines.attribution import whole_image_sources
 from theory.machines.posterior import PosteriorMachine
@@ -168,8 +168,8 @@ def _nearest(x, distance, error: float, members, images, top: int) -> Nearest:
 
 
 def _transform(images: np.ndarray) -> np.ndarray:
-    return rfft2(images, workers=numba.get_num_threads())
+    return rfft2(images, workers=thread_count())
 
 
 def _back(spectra: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    return irfft2(spectra, s=size, workers=numba.get_num_threads())
+    return irfft2(spectra, s=size, workers=thread_count())
