@@ -43,7 +43,7 @@ def _calibrate(args: Namespace, command: str) -> None:
     config = ImageConfig(validation_images=min(args.samples, ImageConfig.validation_images)).with_given(
         {"seed": args.seed, "steps": args.steps, "calibration_samples": args.samples, "patch_sizes": args.patch_sizes,
          "device": device(args.device)})
-    inputs = given_networks(args.checkpoint, config, args.data_dir)
+    inputs = given_networks(args.checkpoint, config.validation_images, args.data_dir)
 
     def study(folder, command):
         networks, _ = inputs.load(folder, config.device, False, command)

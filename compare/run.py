@@ -41,7 +41,8 @@ def parser() -> Parser:
     parse = Parser("compare.run", __doc__)
     add = parse.add_argument
     add("--dataset", required=True, metavar="NAME",
-        help="toy, mnist, fashion-mnist, cifar10, celeba, npz:FILE or folder:PATH: what the networks were trained on")
+        help="toy, mnist, fashion-mnist, cifar10, celeba, npz:FILE, folder:PATH or pairs:NAME, rows of NAME's images: "
+        "what the networks were trained on")
     add("--samples", type=int, metavar="N", help="evaluation samples (default: toy 64, images 100; with --quick 8)")
     add("--steps", type=int, default=20, metavar="N", help="sampling steps of the machines (default: 20)")
     add("--network-steps", type=int, nargs="+", metavar="N",
@@ -67,8 +68,9 @@ def parser() -> Parser:
     add("--padding", choices=("zeros", "circular"), help="border of networks and machines (default: zeros)")
     add("--conditional", action=BooleanOptionalAction,
         help="on the class (default: as Kamb & Ganguli, for fashion-mnist and cifar10)")
-    add("--preset", choices=("tiny", "small", "paper"),
-        help="training of seconds, of 40 minutes on two CPU cores, or Kamb & Ganguli's (default: small)")
+    add("--preset", choices=("tiny", "small", "pairs", "paper"),
+        help="training of seconds, of 40 minutes on two CPU cores, of rows of images (seven minutes of one core), or "
+        "Kamb & Ganguli's (default: small, or pairs for pairs:NAME)")
     add("--checkpoint", type=Path, nargs="+", metavar="FILE", help="trained networks, instead of training them here")
     add("--snapshots", action="store_true", help="follow the agreement along the training of the first network")
     add("--rules", nargs="+", metavar="RULE",
@@ -128,9 +130,9 @@ def _image_plan(args: Namespace) -> Plan:
     data_dir, follow = getattr(args, "data_dir", None), "snapshots" in args
     if "checkpoint" in args:
         _refuse_training(args)
-        inputs = given_networks(args.checkpoint, config, data_dir, args.dataset)
+        inputs = given_networks(args.checkpoint, config.validation_images, data_dir, args.dataset)
     else:
-        inputs = trained_networks(_recipes(args), config, data_dir)
+        inputs = trained_networks(_recipes(args), config.validation_images, data_dir)
     resolved = inputs.record(config) | {"snapshots": follow, "published": getattr(args, "published", args.dataset)}
 
     def study(folder, command):
@@ -156,7 +158,7 @@ def _recipes(args: Namespace) -> list:
               if name in args}
     if args.training_steps is not None:
         chosen["steps"] = args.training_steps
-    preset = partial(ImageTrainConfig.preset, getattr(args, "preset", "small"), dataset=args.dataset,
+    preset = partial(ImageTrainConfig.preset, getattr(args, "preset", None), dataset=args.dataset,
                      network=getattr(args, "network", "resnet"), **chosen)
     return [preset(attention=None if attention == "none" else attention, seed=seed)
             for attention in getattr(args, "attention", ["none"]) for seed in args.training_seeds or [0]]

@@ -200,7 +200,7 @@ class PairedImages:
     def consistent(self, images) -> np.ndarray:
         """Return whether all images of each row have one value: (n,) bool."""
         values = self.decode(images).values
-        return (values == values[:, :1]).all(axis=1)
+        return np.asarray(values == values[:, :1]).all(axis=1)
 
     def clean(self, images, distance: float = CLEAN_DISTANCE) -> np.ndarray:
         """Return whether every image of each row is within `distance` of what it is taken for: (n,) bool."""

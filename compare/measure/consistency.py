@@ -1,4 +1,4 @@
-"""What is said of each toy sample, and how often it holds by chance."""
+"""What is said of each sample of a made set, toy or pairs, and how often it holds by chance."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from compare.measure.measure import Measure
 from empirical import consistency
+from empirical.pairs import PairedImages
 from empirical.toy import ToyLayout
 
 FLAGS = {"consistent": "the sample's key-value pairs fit one map of the family",
@@ -15,13 +16,21 @@ HELD_OUT_FLAGS = {
     "by_held_out_map": "the sample's key-value pairs fit one map of the family, but none that training draws"}
 
 
-def flag_names(layout: ToyLayout) -> dict[str, str]:
-    """Return name and meaning of the flags of a layout: FLAGS, and HELD_OUT_FLAGS where it holds maps out."""
+PAIRS_FLAGS = {"consistent": "all images of the row have one hue, or one brightness",
+               "clean": "each image of the row lies near the pool's image that it is taken for",
+               "novel": "no training row has the images and values that the sample is taken for"}
+
+
+def flag_names(layout: ToyLayout | PairedImages) -> dict[str, str]:
+    """Return name and meaning of the flags of a layout: of pairs PAIRS_FLAGS; of the toy set FLAGS, and HELD_OUT_FLAGS
+    where it holds maps out."""
+    if isinstance(layout, PairedImages):
+        return PAIRS_FLAGS
     return FLAGS | (HELD_OUT_FLAGS if layout.held_out_maps else {})
 
 
-def flag_measure(training: np.ndarray, layout: ToyLayout) -> Measure:
-    """Return the measure of what is said of a toy sample."""
+def flag_measure(training: np.ndarray, layout: ToyLayout | PairedImages) -> Measure:
+    """Return the measure of what is said of a sample of a made set."""
     return Measure(flag_names(layout), lambda images: consistency.flags(images, training, layout))
 
 

@@ -30,6 +30,8 @@ def _sections(dataset: xr.Dataset) -> list[Section]:
     found.append(_fits(dataset))
     if "snapshot_step" in dataset.dims:
         found.append(_training(dataset))
+    if "consistent" in dataset:
+        found.append(_rates(dataset))
     return [*found, _novelty(dataset)]
 
 
@@ -61,6 +63,16 @@ def _agreement(dataset: xr.Dataset, variant: str) -> Section:
     return sections.agreement(
         dataset, variant, "pearson_r", "; KG: Kamb & Ganguli 2025, networks at 150 [20] steps: they print it as r2, "
         "their released evaluation computes r, to be held against r", ["KG 150 [20]"], published)
+
+
+def _rates(dataset: xr.Dataset) -> Section:
+    """Of rows of images."""
+    qualities = {name: (name,) for name in ("consistent", "clean", "novel")}
+    sources = {(variant, steps): summary.networks_of(dataset, variant, steps)
+               for variant in summary.variants_of(dataset) for steps in summary.steps_of(dataset)}
+    sources |= {(name, dataset.sizes["step"]): [name] for name in dataset.machine.values.tolist()}
+    return sections.rates(dataset, sources, qualities, ["values drawn by themselves, exact", "",
+                                                        f"{dataset.attrs['chance']:.4f}", "", "", ""])
 
 
 def _path(dataset: xr.Dataset, variant: str) -> Section:

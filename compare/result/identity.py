@@ -58,11 +58,18 @@ class MachineIdentity:
         fixed = self.setting == "fixed"
         words = [form, f"k={self.patch_size}" if fixed and self.patch_size else "",
                  f"lambda={self.strength:g}" if fixed and self.strength is not None else "",
+                 f"lambda={self.strength:g}/k^2" if self._counted else "",
                  whose if self.map_of else "",
                  "" if self.window_rule in ("", "cosine") else f"by {self.window_rule}",
                  f"fitted to {self.fitted_to}" if self.fitted_to else "",
                  "as derived" if self.setting == "derived" else ""]
         return " ".join(filter(None, words))
+
+
+    @property
+    def _counted(self) -> bool:
+        """Whether the strength is stated as a share of 1 / k^2, with a window that is fitted."""
+        return (self.kind, self.setting) == ("evidence_sharing", "derived") and self.fitted_to != ""
 
 
 @dataclass(frozen=True)

@@ -200,3 +200,36 @@ class CapacityConfig(NetworksConfig):
         super().__post_init__()
         _check(set(self.closed_forms) <= set(FIXED_FORMS), "closed_forms", ", ".join(self.closed_forms),
                f"some of {', '.join(FIXED_FORMS)}")
+
+
+@dataclass(frozen=True)
+class PairsConfig(StudyConfig):
+    """The comparison on rows of real images that share a property.
+
+    points: held-out images, noised to each t of `stretch`, at which differences are asked, and by whose denoising the
+        strength is set
+    path_samples: of the evaluation noises, on whose path each network with attention is asked
+    stretch, every: from and to which t differences are asked, and at every how many of the sampler's steps
+    strengths: candidates for the strength of evidence sharing, in units of 1 / k^2
+    """
+
+    samples: int = 64
+    network_steps: tuple[int, ...] = (100,)
+    strengths: tuple[float, ...] = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 2.0)
+    points: int = 24
+    path_samples: int = 16
+    stretch: tuple[float, float] = (0.4, 0.9)
+    every: int = 2
+
+    AT_LEAST_1 = (*StudyConfig.AT_LEAST_1, "points", "path_samples", "every")
+
+    def __post_init__(self):
+        super().__post_init__()
+        _check(self.path_samples <= self.samples, "path_samples", self.path_samples,
+               f"at most the {self.samples} samples")
+        _check(0 < self.stretch[0] < self.stretch[1] <= 1, "stretch", self.stretch, "two times 0 < from < to <= 1")
+
+    def quick(self) -> PairsConfig:
+        """Return the coarser study: a look at whether everything runs."""
+        return replace(self, samples=8, network_steps=(self.steps,), calibration_samples=2, points=4, path_samples=2,
+                       strengths=(0.0, 0.3, 1.0), every=5)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from compare.result.identity import variant_name
-from compare.study.config import ImageConfig
+from compare.study.config import StudyConfig
 from compare.study.folder import RunFolder
 from compare.study.networks import (
     NetworkEntry,
@@ -49,13 +49,14 @@ class ImageInputs:
     def names(self) -> list[str]:
         return [f"{variant_name(recipe.network, recipe.attention)}-{recipe.seed}" for recipe in self.recipes]
 
-    def record(self, config: ImageConfig) -> dict:
+    def record(self, config: StudyConfig) -> dict:
         """Return the resolved configuration: everything that decides the numbers, so that it can be loaded again."""
         recipe = self.recipes[0]
         made = [recipe.to_json() for recipe in self.recipes] if self.stems is None else map(checkpoint.digest,
                                                                                            self.stems)
         return {**config.to_json(), "dataset": recipe.dataset, "subset": recipe.subset, "data_seed": recipe.data_seed,
-                "split": recipe.split, "size": recipe.size, "boundary": recipe.padding,
+                "split": recipe.split, "size": recipe.size,
+                **({} if recipe.layout is None else {"layout": asdict(recipe.layout)}), "boundary": recipe.padding,
                 "conditional": recipe.conditional, "data_fingerprint": self.training.fingerprint,
                 "published": recipe.dataset, "networks": dict(zip(self.names, made))}
 
@@ -80,17 +81,17 @@ class ImageInputs:
                 for name, recipe in zip(self.names, self.recipes)]
 
 
-def given_networks(paths: Sequence[Path], config: ImageConfig, data_dir: Path | None,
+def given_networks(paths: Sequence[Path], validation: int, data_dir: Path | None,
                    dataset: str | None = None) -> ImageInputs:
     """Return the networks of checkpoints. UserError: they do not go together, or with the data set."""
     stems = [checkpoint.find(path) for path in paths]
     recipes = recipes_of(stems)
     if dataset is not None and recipes[0].dataset != dataset:
         raise UserError(f"--dataset: got {dataset}, but {stems[0].name} was trained on {recipes[0].dataset}")
-    return ImageInputs(recipes, image_training_set(recipes[0], config.validation_images, data_dir), stems, data_dir)
+    return ImageInputs(recipes, image_training_set(recipes[0], validation, data_dir), stems, data_dir)
 
 
-def trained_networks(recipes: Sequence[ImageTrainConfig], config: ImageConfig, data_dir: Path | None) -> ImageInputs:
+def trained_networks(recipes: Sequence[ImageTrainConfig], validation: int, data_dir: Path | None) -> ImageInputs:
     """Return networks to be trained. UserError: recipes that do not go together."""
     check_recipes(recipes)
-    return ImageInputs(recipes, image_training_set(recipes[0], config.validation_images, data_dir), None, data_dir)
+    return ImageInputs(recipes, image_training_set(recipes[0], validation, data_dir), None, data_dir)

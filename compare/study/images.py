@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from compare.measure.consistency import flag_measure
 from compare.measure.measure import Measure
 from compare.measure.nearest import nearest
 from compare.result.identity import MachineIdentity
@@ -31,15 +32,25 @@ def image_study(networks: Sequence[NetworkEntry], training: TrainingSet, config:
     """
     attention = {network.variant: ATTENTION_FITTED.get(network.attention) for network in networks}
     probes = [along_paths] + [partial(along_training, snapshots=snapshots)] * bool(snapshots)
+    chance = {} if training.layout is None else {"chance": training.layout.layout.chance}
     validation = "none" if training.validation is None else training.validation.source
-    return Study(config, training, networks, _machines(attention, config.rules), nearest_measure(training.images),
-                 record, fit=partial(fit, attention=attention), probes=probes,
-                 attributes={"validation_images": validation}, grouped=True, rounded=True)
+    return Study(config, training, networks, _machines(attention, config.rules), _judged(training), record,
+                 fit=partial(fit, attention=attention), probes=probes,
+                 attributes={"validation_images": validation, **chance}, grouped=True, rounded=True)
 
 
 def nearest_measure(training: np.ndarray) -> Measure:
     """Return the measure of how near a sample is to the training set."""
     return Measure(NEAREST, lambda images: dict(zip(NEAREST, nearest(images, training))))
+
+
+def _judged(training: TrainingSet) -> Measure:
+    """How near a sample is to the training set, and of rows of images their flags."""
+    near = nearest_measure(training.images)
+    if training.layout is None:
+        return near
+    flags = flag_measure(training.images, training.layout)
+    return Measure(near.variables | flags.variables, lambda images: near.compute(images) | flags.compute(images))
 
 
 def _machines(attention: Mapping[str, str | None], rules: tuple[str, ...]) -> list[MachineIdentity]:

@@ -76,6 +76,10 @@ class Machines:
             self._built[kind, attention] = self._build(kind, attention)
         return self._built[kind, attention]
 
+    def attending(self, kind: str, alpha: np.ndarray):
+        """Return a machine that attends along a given map, (P, P) or (B, P, P)."""
+        return self._build(kind, alpha)
+
     def _build(self, kind: str, attention):
         training = self.training
         if kind == "ideal_interpolation":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from compare.result.identity import NetworkIdentity, variant_name
 from empirical import checkpoint
 from empirical.adapters import NetworkDenoiser
 from empirical.datasets import Dataset, DatasetNotFound, load
+from empirical.pairs import PairedImages
 from empirical.toy import ToyLayout
 from empirical.toy_networks import SHIPPED, VARIANTS
 from empirical.training.image_config import ImageTrainConfig
@@ -23,7 +24,7 @@ from theory.errors import UserError
 
 SCHEDULE = CosineSchedule()
 
-SHARED = ("dataset", "subset", "data_seed", "split", "size", "padding", "conditional")
+SHARED = ("dataset", "subset", "data_seed", "split", "size", "layout", "padding", "conditional")
 """The entries of ImageTrainConfig that all networks of a study have in common."""
 
 
@@ -41,7 +42,7 @@ class TrainingSet:
     """What the networks were trained on and the machines are made from.
 
     images (N, C, H, W); labels (N,) where the networks know the class, else None; boundary "zeros" or "circular", the
-    networks' padding; validation: other images of the same kind, or None; layout: of the toy set
+    networks' padding; validation: other images of the same kind, or None; layout: of the sets that are made
     """
 
     images: np.ndarray
@@ -49,7 +50,7 @@ class TrainingSet:
     boundary: str
     fingerprint: str
     validation: Validation | None = None
-    layout: ToyLayout | None = None
+    layout: ToyLayout | PairedImages | None = None
 
     @property
     def classes(self) -> np.ndarray | None:
@@ -210,7 +211,7 @@ def image_training_set(config: ImageTrainConfig, validation: int, data_dir: Path
     labels = dataset.labels if config.conditional else None
     found = _held_out_images(config, validation, data_dir)
     return TrainingSet(dataset.images, labels, config.padding, dataset.fingerprint,
-                       None if found is None else _of_classes(found, labels))
+                       None if found is None else _of_classes(found, labels), dataset.layout)
 
 
 def _held_out_images(config: ImageTrainConfig, count: int, data_dir: Path | None) -> Validation | None:
@@ -229,7 +230,7 @@ def _test_split(config: ImageTrainConfig, data_dir: Path | None) -> Dataset | No
     if config.split == "test":
         return None
     try:
-        return load(config.dataset, data_dir=data_dir, split="test", size=config.size)
+        return replace(config, split="test", subset=None).load(data_dir)
     except DatasetNotFound:
         return None
 
@@ -247,5 +248,6 @@ def of_record(config: Mapping, data_dir: Path | None = None):
     if config["dataset"] == "toy":
         made = next((network for network in config["networks"].values() if isinstance(network, dict)), None)
         return (TrainConfig() if made is None else TrainConfig.from_json(made)).load()
-    return load(config["dataset"], data_dir=data_dir, split=config["split"], subset=config["subset"],
-                seed=config["data_seed"], size=config["size"])
+    names = {field.name for field in fields(ImageTrainConfig)} & {*SHARED}
+    recipe = {name: config[name] for name in names & config.keys()} | {"padding": config["boundary"]}
+    return ImageTrainConfig.from_json(ImageTrainConfig(dataset=config["dataset"]).to_json() | recipe).load(data_dir)

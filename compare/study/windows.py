@@ -62,7 +62,7 @@ def fit(run: Run, attention: Mapping[str, str | None]) -> Fitted:
     if not free and not set(rules).isdisjoint(NETWORK_FREE):
         raise UserError(f"rules: got {', '.join(rules)}, but there are no validation images; want a data set "
                         "with a test split, a smaller subset, or other rules")
-    fits = {network.variant: _fit(run, network, sizes, free, attention[network.variant])
+    fits = {network.variant: fit_network(run, network, sizes, free, attention[network.variant])
             for network in run.folder.progress(first_of_each(run.networks), "calibration")}
     settings = {}
     for variant, found in fits.items():
@@ -93,12 +93,12 @@ def _search(config: StudyConfig):
 
 
 def _network_free(run: Run, sizes: list[int]) -> dict[str, Fit]:
-    """The rules "validation" and "entropy", where there are validation images."""
-    config, found = run.config, run.training.validation
-    if found is None:
+    """The rules "validation" and "entropy", where there are validation images and the study asks for some."""
+    config, found, count = run.config, run.training.validation, getattr(run.config, "validation_images", 0)
+    if found is None or not count:
         return {}
-    images = found.images[: config.validation_images].astype(np.float64)
-    labels = None if found.labels is None else found.labels[: config.validation_images]
+    images = found.images[:count].astype(np.float64)
+    labels = None if found.labels is None else found.labels[:count]
     start = calibration_samples(config.calibration_samples).stop
     noise = initial_noise(config.seed, range(start, start + len(images)), images.shape[1:])
     els, local, search = run.machines("equivariant_local"), run.machines("local"), _search(config)
@@ -117,8 +117,8 @@ def _network_free(run: Run, sizes: list[int]) -> dict[str, Fit]:
             "entropy": first_below(sizes, parts["entropy"], config.entropy_share)}
 
 
-def _fit(run: Run, network: NetworkEntry, sizes: list[int], free: Mapping[str, Fit],
-         attention: str | None) -> WindowFits:
+def fit_network(run: Run, network: NetworkEntry, sizes: list[int], free: Mapping[str, Fit],
+                attention: str | None) -> WindowFits:
     path, labels = calibration_path(run, network)
     els, local, search = run.machines("equivariant_local"), run.machines("local"), _search(run.config)
 

@@ -91,6 +91,8 @@ class ImageTrainConfig(Recipe):
             raise UserError(f"layout: got one for {self.dataset!r}, want it for {PAIRS}:NAME only")
         if self._of_pairs and self.conditional:
             raise UserError(f"conditional: got True, but {self.dataset} has no labels")
+        if self._of_pairs and self.layout is None:
+            object.__setattr__(self, "layout", PairsLayout())
 
     @property
     def _of_pairs(self) -> bool:
