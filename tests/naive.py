@@ -303,3 +303,74 @@ def posterior_variance(x, images, sigma, k, boundary="zeros", wrap_training=True
 def directional_derivative(f, x, direction, step=1e-5):
     """d f(x + h direction) / dh at h = 0, by central differences."""
     return (f(x + step * direction) - f(x - step * direction)) / (2 * step)
+
+
+def patch_set(x, images, sigma, masks):
+    """Each mask's posterior mean, pasted; overlaps averaged. masks (L, C, H, W) of 0 and 1."""
+    total, count = np.zeros(x.shape), np.zeros(x.shape)
+    for mask in masks:
+        logits = [-squared_distance(mask * x, mask * v) / (2 * sigma**2) for v in images]
+        total += mask * softmax_mean(logits, images)
+        count += mask
+    return total / count
+
+
+def squares(shape, s):
+    """Masks (L, C, H, W) of all s x s squares that fit."""
+    C, H, W = shape
+    masks = []
+    for a in range(H - min(s, H) + 1):
+        for b in range(W - min(s, W) + 1):
+            mask = np.zeros(shape)
+            mask[:, a : a + s, b : b + s] = 1.0
+            masks.append(mask)
+    return np.array(masks)
+
+
+def covariance_local(x, images, sigma, threshold):
+    """Each value by the values that the Wiener filter weighs for it, S = covariance / N."""
+    flat, q = images.reshape(len(images), -1).astype(np.float64), x.ravel()
+    mean, d = flat.mean(axis=0), flat.shape[1]
+    S = sum(np.outer(v - mean, v - mean) for v in flat) / len(flat)
+    W = S @ np.linalg.inv(S + sigma**2 * np.eye(d))
+    out = np.empty(d)
+    for m in range(d):
+        near = [n for n in range(d) if abs(W[m, n]) >= threshold * abs(W[m, m])]
+        logits = [-sum((q[n] - v[n]) ** 2 for n in near) / (2 * sigma**2) for v in flat]
+        out[m] = softmax_mean(logits, flat[:, m])
+    return out.reshape(x.shape)
+
+
+def filtered(x, images, sigma, query, response):
+    """FPMC: posterior means by weighted squared differences, weighted and pasted; images: of the source."""
+    total, count = np.zeros(x.shape), np.zeros(x.shape)
+    for l, r in zip(query, response):
+        logits = [-float((l * (x - v) ** 2).sum()) / (2 * sigma**2) for v in np.asarray(images, dtype=np.float64)]
+        total += r * softmax_mean(logits, images)
+        count += r
+    return total / count
+
+
+def translates(images):
+    """All circular translates of the images."""
+    _, _, H, W = images.shape
+    return np.array([np.roll(v, (dy, dx), (1, 2)) for v in images for dy in range(H) for dx in range(W)])
+
+
+def smoothed(x, images, sigma, noise, scale):
+    """The ideal score averaged over x + scale n_m."""
+    return sum(ideal(x + scale * n, images, sigma) for n in noise) / len(noise)
+
+
+def gaussian_mixture(x, sigma, weights, means, covariances):
+    """Posterior mean and variance of a mixture of Gaussians; means (K, C, H, W), covariances (K, d, d)."""
+    q, logs, found, within = x.ravel(), [], [], []
+    for w, m, S in zip(weights, means, covariances):
+        d, offset = q.size, q - m.ravel()
+        noisy = S + sigma**2 * np.eye(d)
+        logs.append(math.log(w) - 0.5 * (offset @ np.linalg.solve(noisy, offset) + np.linalg.slogdet(noisy)[1]))
+        found.append(m.ravel() + S @ np.linalg.solve(noisy, offset))
+        within.append(np.diag(sigma**2 * S @ np.linalg.inv(noisy)))
+    mean = softmax_mean(logs, found)
+    variance = softmax_mean(logs, [v + (f - mean) ** 2 for v, f in zip(within, found)])
+    return mean.reshape(x.shape), variance.reshape(x.shape)

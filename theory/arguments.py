@@ -24,19 +24,19 @@ FARTHEST = 1e12
 apart."""
 
 
-def training_images(images) -> np.ndarray:
+def training_images(images, name: str = "images") -> np.ndarray:
     """images (N, C, H, W), floats in [-1, 1], N >= 1 -> float32, contiguous."""
-    array = _numbers("images", images)
+    array = _numbers(name, images)
     if array.ndim != 4 or 0 in array.shape:
-        raise UserError(f"images: got shape {array.shape}, want (N, C, H, W) with at least one image")
+        raise UserError(f"{name}: got shape {array.shape}, want (N, C, H, W) with at least one image")
     if array.dtype.kind != "f":
-        raise UserError(f"images: got dtype {array.dtype}, want floats, scaled to [-1, 1], as by images / 127.5 - 1")
-    _all_finite("images", array, " in [-1, 1]")
+        raise UserError(f"{name}: got dtype {array.dtype}, want floats, scaled to [-1, 1], as by images / 127.5 - 1")
+    _all_finite(name, array, " in [-1, 1]")
     low, high = float(array.min()), float(array.max())
     if max(-low, high) > LARGEST_PIXEL:
-        raise UserError(f"images: got values from {low:.4g} to {high:.4g}, want [-1, 1], as by images / 127.5 - 1")
+        raise UserError(f"{name}: got values from {low:.4g} to {high:.4g}, want [-1, 1], as by images / 127.5 - 1")
     if low >= 0.0:
-        warnings.warn(f"images: got values from {low:.4g} to {high:.4g}, none below 0; want [-1, 1], as by "
+        warnings.warn(f"{name}: got values from {low:.4g} to {high:.4g}, none below 0; want [-1, 1], as by "
                       "2 * images - 1 of values in [0, 1]", ImageRangeWarning, stacklevel=_outside())
     return np.ascontiguousarray(array, dtype=np.float32)
 
@@ -212,6 +212,25 @@ def attention_matrices(alpha, count: int, pixels: int) -> np.ndarray:
     array = attention_matrix(alpha, pixels)
     if array.ndim != 3 or len(array) != count:
         raise UserError(f"attention: got a function to shape {array.shape}, want ({count}, {pixels}, {pixels})")
+    return array
+
+
+def filters(name: str, value, image_shape: tuple[int, ...]) -> np.ndarray:
+    """name (J, C, H, W), J >= 1: finite numbers of at least 0."""
+    array = _numbers(name, value)
+    if array.ndim != 4 or array.shape[1:] != image_shape or not len(array):
+        raise UserError(f"{name}: got shape {array.shape}, want (J, {', '.join(map(str, image_shape))}), one filter or "
+                        "more of the images' shape")
+    if array.dtype.kind not in "fiub" or not np.isfinite(array).all() or (array < 0).any():
+        raise UserError(f"{name}: got values that are negative, NaN or infinite, want weights of at least 0")
+    return array.astype(np.float64)
+
+
+def masks(value, image_shape: tuple[int, ...]) -> np.ndarray:
+    """masks (L, C, H, W) of 0 and 1."""
+    array = filters("masks", value, image_shape)
+    if not np.isin(array, (0.0, 1.0)).all():
+        raise UserError("masks: got values other than 0 and 1, want a patch each")
     return array
 
 

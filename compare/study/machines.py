@@ -18,11 +18,15 @@ from empirical.datasets import Dataset
 from theory import (
     AttentionScore,
     ConsensusScore,
+    CovarianceLocalScore,
     EquivariantLocalScore,
+    GaussianMixtureScore,
     IdealScore,
     InnovationScore,
     LocalScore,
     PairScore,
+    PatchSetScore,
+    SmoothedScore,
     WienerScore,
 )
 from theory.errors import UserError
@@ -34,11 +38,17 @@ INNOVATION_DRAWS = 1
 """Noisy versions of each training image behind E[a | patch]; a training set is thousands of them."""
 
 
-WHOLE = {"ideal": IdealScore, "wiener": WienerScore}
+WHOLE = {"ideal": IdealScore, "wiener": WienerScore, "covariance_local": CovarianceLocalScore,
+         "smoothed": SmoothedScore, "gaussian_mixture": GaussianMixtureScore,
+         "patch_set": partial(PatchSetScore, patch_size=ANY_SIZE)}
 PATCHES = {"local": LocalScore, "equivariant_local": EquivariantLocalScore, "evidence_sharing": AttentionScore,
            "joint_matching": PairScore, "consensus": ConsensusScore,
            "innovation": partial(InnovationScore, draws=INNOVATION_DRAWS)}
-"""Machines by kind: of whole images, and of patches."""
+"""Machines by kind: those that need images alone, and those of windows, which need a boundary too."""
+
+
+NAME_PATCHES = ("ideal", "local", "equivariant_local", "evidence_sharing", "joint_matching", "consensus")
+"""Kinds of machine whose answer is a mean over training patches, which `attribute` can name."""
 
 
 class IdealInterpolation:
@@ -155,4 +165,4 @@ def reconstruct(result: xr.Dataset, name: str, training: Dataset) -> StudyMachin
 
 def _names_patches(identity: MachineIdentity) -> bool:
     """Whether `attribute` has an answer, from the result alone: no network has to be asked for its map."""
-    return identity.kind not in ("wiener", "innovation", "ideal_interpolation") and identity.attention != NETWORK_MAP
+    return identity.kind in NAME_PATCHES and identity.attention != NETWORK_MAP

@@ -87,6 +87,12 @@ def whole_axis(length: int) -> Axis:
     return Axis(size, index, index, (0, 1), (0, 1))
 
 
+def inner_axis(length: int, size: int) -> Axis:
+    """Windows of a size that fit in the image, each at its own coordinate only, which is where it begins."""
+    size, index = min(size, length), np.arange(length)
+    return Axis(size, index, index, (0, 0), (0, 0), tuple(range(length - size + 1)))
+
+
 def _padded_index(length: int, r: int, boundary: str) -> np.ndarray:
     coordinates = np.arange(-r, length + r)
     if boundary == "circular":

@@ -82,7 +82,7 @@ class TorchBackend:
               sums: Posterior, constant: np.ndarray, slope: np.ndarray, values: np.ndarray | None = None) -> np.ndarray:
         """Expected windows where their outputs lie, as `paste.paste`."""
         values = bank.blocks if values is None else values
-        flat = lambda array: array.reshape(*array.shape[:-2], -1)
+        flat = lambda array: array.reshape(*array.shape[:-2], rows.outputs * cols.outputs)
         at_zero = constant - (slope * sums.mean[:, : slope.shape[1]]).sum(axis=1)
         weighing = Weighing(*map(flat, (sums.log_normaliser / LN2, at_zero, slope)))
         pasted = np.zeros((len(x), x[0].size))

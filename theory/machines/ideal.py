@@ -11,7 +11,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from theory.engine.bank import Bank
 from theory.engine.geometry import whole_axis
+from theory.engine.scan_options import ScanOptions
 from theory.machines.attribution import whole_image_sources
 from theory.machines.posterior import PosteriorMachine
 from theory.machines.window_scan import WindowScan
@@ -54,27 +56,19 @@ class IdealScore(PosteriorMachine):
 
     def __init__(self, images, labels=None):
         super().__init__(images, labels)
-        # The image as one row of C * H * W pixels and one window over all of it: a single output, valued in images.
-        D = int(np.prod(self.image_shape))
-        self._bank = replace(self._bank, blocks=self._bank.blocks.reshape(len(self._bank.blocks), 1, 1, D, -1))
-        self._axes = whole_axis(1), whole_axis(D)
-
-    def _scan(self, x, sigma, request) -> WindowScan:
-        flat = x.reshape(len(x), 1, 1, -1)
-        values = self._bank.blocks.reshape(len(self._bank.blocks), flat.shape[-1], 1, 1, -1)
-        return WindowScan(flat, sigma, self._bank, request, self._axes, values)
+        self._bank = in_one_row(self._bank)
 
     def _posterior(self, x, sigma, request):
-        return self._scan(x, sigma, request).posterior()
+        return whole_image_scan(x, sigma, self._bank, request).posterior()
 
     def _moments(self, x, sigma, request):
         low, high = self._bank.low[:, None, None], self._bank.high[:, None, None]
         centre = np.clip(x, low, high).reshape(len(x), -1, 1, 1)
-        mean, variance = self._scan(x, sigma, request).moments(centre)
+        mean, variance = whole_image_scan(x, sigma, self._bank, request).moments(centre)
         return mean.reshape(x.shape), variance.reshape(x.shape)
 
     def _with_pull_back(self, x, sigma, request):
-        mean, pull_back = self._scan(x, sigma, request).with_pull_back()
+        mean, pull_back = whole_image_scan(x, sigma, self._bank, request).with_pull_back()
         return mean.reshape(x.shape), lambda a: pull_back(a.reshape(mean.shape)).reshape(x.shape)
 
     def _truncation(self, request):
@@ -84,3 +78,15 @@ class IdealScore(PosteriorMachine):
 
     def _sources(self, sources):
         return whole_image_sources(sources, np.zeros((*sources.shape[:-1], 2), dtype=int), self.image_shape)
+
+
+def in_one_row(bank: Bank) -> Bank:
+    """The same images as one row of C * H * W pixels each."""
+    return replace(bank, blocks=bank.blocks.reshape(len(bank.blocks), 1, 1, -1, bank.images_per_block))
+
+
+def whole_image_scan(x, sigma, bank: Bank, request: ScanOptions) -> WindowScan:
+    """One window over all of an image, a bank's `in_one_row`: a single output, valued in images."""
+    flat = x.reshape(len(x), 1, 1, -1)
+    values = bank.blocks.reshape(len(bank.blocks), flat.shape[-1], 1, 1, -1)
+    return WindowScan(flat, sigma, bank, request, (whole_axis(1), whole_axis(flat.shape[-1])), values)

@@ -13,7 +13,7 @@ from theory.engine import backends
 from theory.engine.bank import Bank
 from theory.engine.scan_options import ScanOptions
 from theory.engine.truncation import Accuracy
-from theory.errors import UserError
+from theory.errors import NotOffered, UserError
 
 EXACT = Accuracy(None, False, 0.0, 0.0)
 
@@ -45,6 +45,13 @@ class ScoreMachine(ABC):
     def settings(self) -> tuple[str, ...]:
         """The machine's own options of a call."""
         return ()
+
+    def __getattr__(self, name: str):
+        """Say of `attribute`, where a machine does not have it, why."""
+        if name == "attribute":
+            raise NotOffered(f"attribute: got {type(self).__name__}, whose x0 is no mean over training pixels to "
+                             "be named, want a machine that has it, such as EquivariantLocalScore")
+        return object.__getattribute__(self, name)
 
     def __repr__(self) -> str:
         """Return the call that rebuilds the machine from the same images, labels and arrays."""

@@ -7,18 +7,13 @@ Window: the whole image. No candidates: the answer is affine in x, an average of
 
 from __future__ import annotations
 
-import numpy as np
-from scipy.linalg import eigh
-
 from theory import arguments
 from theory.machines.bounded_cache import BoundedCache
+from theory.machines.gaussian import Gaussian, flat_images
 from theory.machines.machine import ScoreMachine
 
 MOMENTS_BYTES = 1 << 30
 """Memory for the moments of classes and of sets without an image that a machine keeps."""
-
-NO_VARIANCE = 1e-10
-"""Variances below this, relative to the largest, are what rounding left of none: an axis cannot be told from them."""
 
 
 class WienerScore(ScoreMachine):
@@ -66,65 +61,18 @@ class WienerScore(ScoreMachine):
         self._gaussians = BoundedCache(MOMENTS_BYTES)
 
     def _denoise(self, x, sigma, request):
-        mean = self._gaussian(request)[0].reshape(x.shape[1:])
+        mean = self._gaussian(request).mean.reshape(x.shape[1:])
         return mean + self._filtered(x - mean, sigma, request)
 
     def _moments(self, x, sigma, request):
-        _, axes, variances, floor = self._gaussian(request)
-        elsewhere, along = _gains(variances, floor, sigma)
-        variance = sigma[:, None] ** 2 * (elsewhere + along @ axes**2)  # sigma^2 times the filter's diagonal
-        return self._denoise(x, sigma, request), variance.reshape(x.shape)
+        return self._denoise(x, sigma, request), self._gaussian(request).variance(sigma).reshape(x.shape)
 
     def _with_pull_back(self, x, sigma, request):
         return self._denoise(x, sigma, request), lambda a: self._filtered(a, sigma, request)  # which is symmetric
 
     def _filtered(self, x, sigma, request):
-        """S (S + sigma^2)^-1 x."""
-        _, axes, variances, floor = self._gaussian(request)
-        elsewhere, along = _gains(variances, floor, sigma)
-        flat = x.reshape(len(x), -1)
-        return (elsewhere * flat + (along * (flat @ axes.T)) @ axes).reshape(x.shape)
+        return self._gaussian(request).filtered(x.reshape(len(x), -1), sigma).reshape(x.shape)
 
-    def _gaussian(self, request):
+    def _gaussian(self, request) -> Gaussian:
         key = tuple(request.order.tolist()), request.left_out
-        return self._gaussians.get(key, lambda: self._gaussian_of(request.order, request.left_out))
-
-    def _gaussian_of(self, order: np.ndarray, left_out: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, float]:
-        """Mean (d,), principal axes (rank, d), their variances after shrinkage, and the variance everywhere else."""
-        present = self._bank.present(order, left_out)
-        lanes = np.moveaxis(self._bank.blocks[order], -1, 1)  # (blocks, n, C, H, W)
-        images = lanes[present].reshape(present.sum(), -1).astype(np.float64)
-        mean = images.mean(axis=0)
-        centred = images - mean
-        variances, axes = _principal_axes(centred)
-        rho = self.shrinkage if self.shrinkage is not None else _ledoit_wolf(centred, variances)
-        floor = rho * variances.sum() / images.shape[1]
-        return mean, axes, (1.0 - rho) * variances + floor, floor
-
-
-def _gains(variances: np.ndarray, floor: float, sigma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The filter's gain where the variance is `floor` (B, 1), and how much more it is along the axes (B, rank)."""
-    noise = sigma[:, None] ** 2
-    elsewhere = floor / (floor + noise)
-    return elsewhere, variances / (variances + noise) - elsewhere
-
-
-def _principal_axes(centred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Variances (rank,) and unit axes (rank, d) of rows (N, d), from the smaller of two matrices of products."""
-    N, d = centred.shape
-    if N > d:
-        variances, axes = eigh(centred.T @ centred / N)
-        return np.maximum(variances, 0.0), axes.T
-    variances, combinations = eigh(centred @ centred.T / N)
-    there = variances > NO_VARIANCE * variances[-1]
-    variances, combinations = variances[there], combinations[:, there]
-    return variances, (combinations / np.sqrt(N * variances)).T @ centred
-
-
-def _ledoit_wolf(centred: np.ndarray, variances: np.ndarray) -> float:
-    """rho = min(1, b^2 / d^2): sampling error of the covariance over its distance from white, [LW2004]."""
-    N, d = centred.shape
-    squared_norm = (variances**2).sum()  # |S_D|^2, Frobenius
-    distance = squared_norm - variances.sum() ** 2 / d
-    error = (((centred**2).sum(axis=1) ** 2).mean() - squared_norm) / N
-    return float(min(1.0, error / distance)) if distance > 0.0 else 1.0
+        return self._gaussians.get(key, lambda: Gaussian.of_images(flat_images(self._bank, request), self.shrinkage))

@@ -39,7 +39,7 @@ def paste(x: torch.Tensor, precision: torch.Tensor, region: Region, training: Tr
     pasted = x.new_zeros((len(places), windows.shape[1], places.shape[2]))  # (G, b * Q, D + 1)
     for images in _slices(training.count, images_at_once, 1):
         candidates = candidate_windows(F.pad(training.pixels(images), (0, 1)), table, how)
-        values = candidate_values(training.values(images).unflatten(1, (training.channels, -1)), centres, how.dtype)
+        values = candidate_values(training.by_channel(images), centres, how.dtype)
         weights = logits(candidates, windows, precision, how).sub_(normaliser).clamp_(max=0.0).exp2_()
         weights.mul_(torch.bmm(values[..., -coefficients.shape[1] :], coefficients))
         pasted += torch.bmm(weights.mT, candidates)

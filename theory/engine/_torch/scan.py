@@ -35,6 +35,11 @@ class Training(NamedTuple):
     channels: int  # Cv
     numbers: int  # of pixels and values of an image
 
+    def by_channel(self, images: slice) -> torch.Tensor:
+        """What is averaged, (n, Cv, pixels); Cv may be 0."""
+        values = self.values(images)
+        return values.reshape(len(values), self.channels, values.shape[1] // max(1, self.channels))
+
 
 def with_squares(training: Training) -> Training:
     """The same images, with the squares of what is averaged beside it, in float64: those of float32 are exact."""
@@ -58,7 +63,7 @@ def scan(x: torch.Tensor, precision: torch.Tensor, region: Region, training: Tra
     size = min(size, images_at_once * P)
     for images in _slices(training.count, images_at_once, max(1, size // P)):
         candidates = candidate_windows(F.pad(training.pixels(images), (0, 1)), table, how)
-        values = candidate_values(training.values(images).unflatten(1, (training.channels, -1)), centres, how.dtype)
+        values = candidate_values(training.by_channel(images), centres, how.dtype)
         part = group_sums(logits(candidates, windows, precision, how), values, min(size, values.shape[1]))
         yield images, part._replace(peak=part.peak - missing[:, None])
 

@@ -68,7 +68,8 @@ def candidate_values(values: torch.Tensor, centres: torch.Tensor, dtype: torch.d
     """values (n, Cv, pixels) at centres (G, P), and a one -> (G, n * P, Cv + 1)."""
     n, Cv, _ = values.shape
     table = values.new_ones((len(centres), n, centres.shape[1], Cv + 1), dtype=dtype)
-    table[..., :Cv] = values[:, :, centres].permute(2, 0, 3, 1)
+    if Cv:
+        table[..., :Cv] = values[:, :, centres].permute(2, 0, 3, 1)
     return table.flatten(1, 2)
 
 
