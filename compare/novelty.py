@@ -107,14 +107,15 @@ def _machines(args: Namespace, images) -> tuple:
 def _write(out: Path, dataset, training) -> None:
     """Table, dataset and contact sheet; what they say in a few lines is printed."""
     from compare.attribution import copies_report
-    from empirical.atomic import write_bytes, write_text
+    from compare.result import netcdf
+    from empirical.atomic import write_text
 
-    table, netcdf, sheet = (out / name for name in ("novelty.csv", "novelty.nc", "contact-sheet.png"))
+    table, numbers, sheet = (out / name for name in ("novelty.csv", "novelty.nc", "contact-sheet.png"))
     write_text(table, copies_report.table(dataset, training))
-    write_bytes(netcdf, dataset.to_netcdf(engine="h5netcdf"))
+    netcdf.write(dataset, numbers)
     copies_report.contact_sheet(sheet, dataset, training)
     print(copies_report.summary(dataset))
-    print("\n".join(map(str, ("Written:", table, netcdf, sheet))))
+    print("\n".join(map(str, ("Written:", table, numbers, sheet))))
 
 
 def _load(name: str, **options):

@@ -32,7 +32,7 @@ RENAMED = {"prediction": "parametrization"}  # arguments of networks in older re
 
 
 class Record(dict):
-    """Hold a JSON record, which says in a UserError's one line what it lacks."""
+    """Hold an object of a JSON record, which says in a UserError's one line what it lacks."""
 
     def __init__(self, values: dict, name: str):
         super().__init__(values)
@@ -126,12 +126,15 @@ def read_record(stem: str | Path) -> Record:
     """Return the JSON record of a checkpoint; raise a UserError if it is not there or not an object in JSON."""
     path = _file(Path(stem), ".json")
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = json.loads(path.read_text(encoding="utf-8"), object_hook=lambda found: Record(found, path.name))
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"checkpoint: {path} is no JSON that can be read ({type(error).__name__}), {REMEDY}") from error
     if not isinstance(record, dict):
         raise UserError(f"checkpoint: {path} holds a {type(record).__name__}, want an object; {REMEDY}")
-    return Record(record, path.name)
+    for part in ("config", "network"):
+        if not isinstance(record.get(part, {}), dict):
+            raise UserError(f"checkpoint: {path} has {part} {str(record[part])[:40]!r}, want an object; {REMEDY}")
+    return record
 
 
 def save_network(stem: Path, network: nn.Module, metadata: dict) -> None:

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from compare.paper.source import Source
 from compare.report import grid
 from compare.report.plots import save_figures
-from empirical.atomic import write_bytes
+from compare.result import netcdf
 
 
 class PaperFigure(NamedTuple):
@@ -30,7 +30,7 @@ class PaperFigure(NamedTuple):
         """Write NAME.nc, then NAME.pdf and NAME.png from it; returns the paths. ValueError: the source lacks a part."""
         dataset = self.data(source).assign_attrs(caption=self.caption, quick=int(source.quick))
         numbers = folder / f"{self.name}.nc"
-        write_bytes(numbers, dataset.to_netcdf(engine="h5netcdf"))
+        netcdf.write(dataset, numbers)
         content = partial(self.draw, dataset=dataset)
         return [numbers, *save_figures([folder / f"{self.name}.pdf", folder / f"{self.name}.png"], content,
                                        self.size(dataset))]

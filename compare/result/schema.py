@@ -16,6 +16,7 @@ import xarray as xr
 
 from compare.measure import agreement
 from compare.measure.measure import Measure
+from compare.result import netcdf
 from compare.result.identity import (
     MACHINE_COORDINATES,
     NETWORK_COORDINATES,
@@ -23,7 +24,6 @@ from compare.result.identity import (
     NetworkIdentity,
     coordinates,
 )
-from empirical.atomic import write_bytes
 from theory.errors import UserError
 
 IMAGE = ("channel", "y", "x")
@@ -211,19 +211,15 @@ def load(path: Path) -> xr.Dataset:
 
 
 def write(dataset: xr.Dataset, path: Path) -> None:
-    """Write any dataset as netCDF-4: made in memory, since HDF5 does not survive a full disk, then written whole."""
+    """Write any dataset as netCDF-4, compressed and whole."""
     compressed = {name: {"zlib": True, "complevel": 4, "shuffle": True} for name in dataset.data_vars
                   if dataset[name].dtype != bool}
-    write_bytes(Path(path), dataset.to_netcdf(engine="h5netcdf", encoding=compressed))
+    netcdf.write(dataset, Path(path), encoding=compressed)
 
 
 def read(path: Path) -> xr.Dataset:
-    """Read a dataset into memory. UserError: no such file, or not netCDF."""
+    """Read a dataset into memory. UserError: no such file, damaged, or not netCDF."""
     path = Path(path)
     if not path.is_file():
         raise UserError(f"result: found no file {path}, want a result.nc of compare.run")
-    try:
-        with xr.open_dataset(path, engine="h5netcdf") as dataset:
-            return dataset.load()
-    except OSError as error:
-        raise UserError(f"result: {path} cannot be read as netCDF ({str(error).splitlines()[0]})") from error
+    return netcdf.read(path)

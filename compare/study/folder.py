@@ -11,13 +11,13 @@ import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from filelock import FileLock, Timeout
 
 from compare.cli import Progress, quiet
-from empirical.atomic import atomic_file, remove_leftovers, write_text
+from empirical.array_file import read_arrays, write_arrays
+from empirical.atomic import remove_leftovers, write_text
 from theory.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -88,8 +88,7 @@ class RunFolder:
             started = time.monotonic()
             made = make()
             arrays = {"seconds": np.asarray(time.monotonic() - started), **made}
-            with atomic_file(file) as opened:
-                np.savez(opened, code=code_digest(), **arrays)
+            write_arrays(file, {"code": code_digest(), **arrays})
         self.seconds += float(arrays.pop("seconds"))
         return arrays
 
@@ -115,14 +114,14 @@ def read_part(file: Path) -> dict[str, np.ndarray] | None:
     if not file.is_file():
         return None
     try:
-        with np.load(file) as stored:
-            arrays = {name: np.asarray(values) for name, values in stored.items()}
-        if str(arrays.pop("code")) == code_digest():
+        arrays = read_arrays(file)
+    except UserError as error:
+        reason = str(error)
+    else:
+        if str(arrays.pop("code", "")) == code_digest():
             return arrays
-        reason = "was made by other code"
-    except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
-        reason = f"cannot be read ({type(error).__name__})"
-    sys.stderr.write(f"{file.name} {reason}: made again\n")
+        reason = f"{file.name} was made by other code"
+    sys.stderr.write(f"{reason}: made again\n")
     return None
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from compare.study.folder import RunFolder, code_digest, read_part
-from empirical.atomic import atomic_file
+from empirical.array_file import write_arrays
 from theory import ddim
 from theory.errors import UserError
 from theory.schedules import Schedule
@@ -131,8 +131,7 @@ class CachedDenoiser:
 
     def _keep(self) -> None:
         if time.monotonic() >= self.kept_at + KEEP_EVERY:
-            with atomic_file(self.file) as file:
-                np.savez(file, code=code_digest(), x0=np.stack(self.answers), seconds=self.seconds)
+            write_arrays(self.file, {"code": code_digest(), "x0": np.stack(self.answers), "seconds": self.seconds})
             self.kept_at = time.monotonic()
 
 

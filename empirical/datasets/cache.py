@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from empirical.atomic import atomic_file
+from empirical.array_file import read_arrays, write_arrays
 from empirical.datasets.raw import RawImages, Size
 from empirical.datasets.sources import cache_folder
+from theory.errors import UserError
 
 LAYOUT = 2  # of the kept files
 NAMES = ("classes", "files")
@@ -28,10 +28,10 @@ def cached(name: str, files: list[Path], split: str, size: Size, read: Callable[
     key = hashlib.sha256(repr((LAYOUT, name, stats, split, size)).encode()).hexdigest()[:32]
     path = cache_folder() / "resized" / f"{key}.npz"
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
-            return RawImages(arrays["images"], arrays.get("labels"), *(_names(arrays.get(name)) for name in NAMES),
-                             _names(arrays.get("skipped")) or ())
-    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile):
+        arrays = read_arrays(path)
+        return RawImages(arrays["images"], arrays.get("labels"), *(_names(arrays.get(name)) for name in NAMES),
+                         _names(arrays.get("skipped")) or ())
+    except (UserError, KeyError):
         pass  # not there, or not whole
     raw = read()
     _store(path, raw)
@@ -46,7 +46,6 @@ def _store(path: Path, raw: RawImages) -> None:
     arrays = {"images": raw.images, "labels": raw.labels} | {name: getattr(raw, name) for name in (*NAMES, "skipped")}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_file(path) as file:
-            np.savez(file, **{name: np.asarray(array) for name, array in arrays.items() if array is not None})
+        write_arrays(path, {name: np.asarray(array) for name, array in arrays.items() if array is not None})
     except OSError:
         pass  # a cache that cannot be written is done without

@@ -17,5 +17,5 @@ from __future__ import annotations
 FAULT = "fault: "
 """How the names of counted faults begin."""
 
-PARTS: tuple[str, ...] = ("tests.campaign.run_folders", "tests.campaign.machines")
+PARTS: tuple[str, ...] = ("tests.campaign.damage", "tests.campaign.run_folders", "tests.campaign.machines")
 """Modules, in the order in which they are run; each gets the same share of the time."""

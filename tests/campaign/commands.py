@@ -80,6 +80,13 @@ def brief() -> Iterator[None]:
         yield
 
 
+def one_thread() -> None:
+    """Let torch start no threads in this process: a forked child would wait for them for ever."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 def sandbox(folder: Path) -> Path:
     """Make a folder with 24 images of two classes."""
     rng = np.random.default_rng(0)

@@ -28,6 +28,7 @@ from tests.campaign.commands import (
     ended,
     fork,
     forked,
+    one_thread,
     outcome,
     sandbox,
     state,
@@ -58,6 +59,7 @@ class Warm:
     """A command that ran once in this process, so that forked children start at once, and what it left then."""
 
     def __init__(self, name: str, top: Path):
+        one_thread()
         self.name, self.command, self.top = name, COMMANDS[name], top / name
         self.top.mkdir()
         first = sandbox(self.top / "first")

@@ -113,6 +113,12 @@ def test_a_record_says_what_it_lacks(tmp_path):
     checkpoint.save_network(tmp_path / "net", network, {"network": network.config})
     with pytest.raises(UserError, match="^checkpoint: net.json has no 'data_fingerprint', want it as it was written"):
         checkpoint.load(tmp_path / "net").metadata["data_fingerprint"]
+    checkpoint.save_network(tmp_path / "net", network, {"network": network.config, "config": {"datasEt": "toy"}})
+    with pytest.raises(UserError, match="^checkpoint: net.json has no 'dataset', want it as it was written"):
+        checkpoint.read_record(tmp_path / "net")["config"]["dataset"]
+    checkpoint.save_network(tmp_path / "net", network, {"network": network.config, "config": "toy"})
+    with pytest.raises(UserError, match="^checkpoint: .*net.json has config 'toy', want an object"):
+        checkpoint.read_record(tmp_path / "net")
 
 
 def test_records_from_before_a_new_name_are_read(tmp_path):
