@@ -200,11 +200,11 @@ class PairedImages:
     def consistent(self, images) -> np.ndarray:
         """Return whether all images of each row have one value: (n,) bool."""
         values = self.decode(images).values
-        return np.asarray(values == values[:, :1]).all(axis=1)
+        return np.all(values == values[:, :1], axis=1)
 
     def clean(self, images, distance: float = CLEAN_DISTANCE) -> np.ndarray:
         """Return whether every image of each row is within `distance` of what it is taken for: (n,) bool."""
-        return (self.decode(images).distances <= distance).all(axis=1)
+        return np.all(self.decode(images).distances <= distance, axis=1)
 
     def novel(self, images, training_images) -> np.ndarray:
         """Return whether no training row has the decoded images and values of each row: (n,) bool."""
