@@ -18,8 +18,7 @@ SHARED = ("hue", "brightness")
 HUES = np.array([[1, 0, 0], [0, 1, 0], [0, 0, 1], [0, 1, 1], [1, 0, 1], [1, 1, 0]], dtype=np.float32)
 """Corners of the colour cube with one or two channels on: red, green, blue, cyan, magenta, yellow."""
 
-CLEAN_DISTANCE = 0.25  # root mean square a pixel and channel, of values in [-1, 1]
-DECODED_AT_ONCE = 64
+CLEAN_DISTANCE = 0.15  # root mean square a pixel and channel, of values in [-1, 1]
 
 
 @dataclass(frozen=True)
@@ -94,13 +93,19 @@ class PairsLayout:
         start = place * (self.side + self.gap)
         return slice(start, start + self.side)
 
+    def zone(self, place: int) -> slice:
+        """Return those columns and half of the gap on either side: networks do not keep images to their places."""
+        inner = self.columns(place)
+        left = inner.start - self.gap // 2 if place else 0
+        return slice(left, inner.stop + self.gap - self.gap // 2 if place < self.row - 1 else self.shape[2])
+
 
 class Decoded(NamedTuple):
     """What the images of rows are taken for, each (n, row)."""
 
     values: np.ndarray     # hue or brightness, 0 .. values - 1
-    images: np.ndarray     # place in the pool
-    distances: np.ndarray  # root mean squared difference from that image in that value
+    images: np.ndarray     # place in the pool: of the images in that value the nearest one
+    distances: np.ndarray  # root mean square from the nearest picture in that hue, or that image in that brightness
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,20 +187,32 @@ class PairedImages:
         return uniform < self.layout.held_out
 
     def decode(self, images) -> Decoded:
-        """Return the pool image and the value that are nearest to each image of rows (n, C, H, W), numpy or torch."""
+        """Return what the images of rows (n, C, H, W), numpy or torch, are taken for.
+
+        A hue is that whose scaled tints s h, 0 <= s <= 1 in each pixel, are nearest to the colours of the image's zone,
+        so that a picture of one hue is read right wherever it is and whatever it shows; a brightness is that of the
+        nearest image of the pool.
+        """
         images, layout = self._checked(images), self.layout
-        templates = 2 * self.pool[None, :, None] * layout.tints[:, None, :, None, None] - 1  # (values, pool, C, s, s)
-        templates = templates.reshape(layout.values * layout.pool, -1).astype(np.float64)
-        squares, shape = (templates**2).sum(axis=1), (len(images), layout.row)
-        nearest, distances = np.empty(shape, dtype=np.int64), np.empty(shape)
+        shape = (len(images), layout.row)
+        values, nearest, distances = np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.int64), np.empty(shape)
         for place in range(layout.row):
-            seen = images[..., layout.columns(place)].reshape(len(images), -1).astype(np.float64)
-            for start in range(0, len(seen), DECODED_AT_ONCE):
-                block = seen[start : start + DECODED_AT_ONCE]
-                best = (squares - 2 * block @ templates.T).argmin(axis=1)
-                nearest[start : start + len(block), place] = best
-                distances[start : start + len(block), place] = np.sqrt(((block - templates[best]) ** 2).mean(axis=1))
-        return Decoded(nearest // layout.pool, nearest % layout.pool, distances)
+            squares = self._template_squares(images[..., layout.columns(place)])       # (n, values, pool)
+            if layout.shared == "hue":
+                errors = _hue_errors(images[..., layout.zone(place)], layout.tints)     # (n, values)
+            else:
+                errors = squares.min(axis=2)
+            values[:, place], distances[:, place] = errors.argmin(axis=1), np.sqrt(errors.min(axis=1))
+            nearest[:, place] = squares[np.arange(len(images)), values[:, place]].argmin(axis=1)
+        return Decoded(values, nearest, distances)
+
+    def _template_squares(self, seen: np.ndarray) -> np.ndarray:
+        """Mean squared differences of images (n, C, s, s) from the pool's in every value, (n, values, pool)."""
+        templates = 2 * self.pool[None, :, None] * self.layout.tints[:, None, :, None, None] - 1
+        templates = templates.reshape(self.layout.values, self.layout.pool, -1).astype(np.float64)
+        seen = seen.reshape(len(seen), -1).astype(np.float64)
+        squares = (seen**2).sum(1)[:, None, None] - 2 * np.einsum("nd,vpd->nvp", seen, templates, optimize=True)
+        return np.maximum(squares + (templates**2).sum(axis=2), 0.0) / seen.shape[1]
 
     def consistent(self, images) -> np.ndarray:
         """Return whether all images of each row have one value: (n,) bool."""
@@ -203,7 +220,7 @@ class PairedImages:
         return np.all(values == values[:, :1], axis=1)
 
     def clean(self, images, distance: float = CLEAN_DISTANCE) -> np.ndarray:
-        """Return whether every image of each row is within `distance` of what it is taken for: (n,) bool."""
+        """Return whether every image of each row has its value within `distance`, see `Decoded`: (n,) bool."""
         return np.all(self.decode(images).distances <= distance, axis=1)
 
     def novel(self, images, training_images) -> np.ndarray:
@@ -226,6 +243,14 @@ class PairedImages:
         if not np.isfinite(images).all():
             raise UserError("images: got NaN or infinite values, want finite pixels")
         return images
+
+
+def _hue_errors(images: np.ndarray, tints: np.ndarray) -> np.ndarray:
+    """Return the mean squared distance of images (n, 3, H, W) from the nearest picture in each hue: (n, hues)."""
+    light = (images.astype(np.float64) + 1) / 2
+    scale = np.einsum("nchw,vc->nvhw", light, tints) / (tints**2).sum(axis=1)[:, None, None]
+    nearest = scale.clip(0, 1)[:, :, None] * tints[:, :, None, None]                    # (n, values, 3, H, W)
+    return 4 * ((light.clip(0)[:, None] - nearest) ** 2).mean(axis=(2, 3, 4))
 
 
 def _hashed(code: np.ndarray, seed: int) -> np.ndarray:

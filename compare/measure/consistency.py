@@ -17,7 +17,7 @@ HELD_OUT_FLAGS = {
 
 
 PAIRS_FLAGS = {"consistent": "all images of the row have one hue, or one brightness",
-               "clean": "each image of the row lies near the pool's image that it is taken for",
+               "clean": "each image of the row is near a picture of one hue, or near an image of the pool",
                "novel": "no training row has the images and values that the sample is taken for"}
 
 

@@ -58,6 +58,18 @@ def test_read_back(rows):
     assert (rows.consistent(mixed) == (each == each[:, :1]).all(axis=1)).all()
 
 
+def test_a_hue_is_read_wherever_the_picture_is():
+    layout = PairsLayout(side=6, gap=4, pool=3)
+    rows, rng = rows_of(layout), np.random.default_rng(8)
+    light = rng.uniform(0, 1, (40, 1, 6, 16)) * (rng.uniform(size=(40, 1, 6, 16)) < 0.2)
+    hues = rng.integers(6, size=(40, 2))
+    tints = np.repeat(layout.tints[hues], 8, axis=1).transpose(0, 2, 1)[:, :, None]  # halves of the row
+    found = rows.decode((2 * light * tints - 1).astype(np.float32))
+    assert (found.values == hues).all() and found.distances.max() < 1e-6
+    mixed = 2 * np.concatenate([light, light, 0 * light], 1) * rng.uniform(0.5, 1, (40, 3, 6, 16)) - 1
+    assert np.median(rows.decode(mixed).distances) > 0.02
+
+
 def test_chance_is_the_rate_of_values_drawn_by_themselves(rows):
     n, rng = 20_000, np.random.default_rng(2)
     each = rng.integers(rows.layout.values, size=(n, rows.layout.row))
