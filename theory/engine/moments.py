@@ -10,7 +10,7 @@ from theory._kernels.numerics import CHUNKS
 from theory.engine.bank import Bank
 from theory.engine.chunks import run_in_threads
 from theory.engine.geometry import Axis
-from theory.engine.posterior import Posterior, _geometry, _merge_stacked, _queries, _training
+from theory.engine.posterior import Posterior, _geometry, _merge_stacked, _queries, _training, is_large
 from theory.engine.scan_options import ScanOptions
 
 drop_stale([*scan_moments.values()])
@@ -23,10 +23,10 @@ def moments(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions, 
     centre (B, Cv, Y, X): about which the moments are summed, near the candidates that count
     """
     training, geometry = _training(bank, values), _geometry(rows, cols)
-    pairs = len(x) * len(request.order) * bank.images_per_block * rows.pairs * cols.pairs
+    large = is_large(x, bank, request, rows, cols)
     mean, variance = np.empty(centre.shape), np.empty(centre.shape)
     B, Cv, *outputs = centre.shape
-    for chosen, queries in _queries(x, sigma, bank, request, pairs, rows, cols):
+    for chosen, queries in _queries(x, sigma, bank, large, rows, cols):
         own, count = np.ascontiguousarray(centre[chosen]), len(chosen)
         peak, mass = np.full((CHUNKS, count, *outputs), -np.inf), np.zeros((CHUNKS, count, *outputs))
         total = np.zeros((CHUNKS, count, 2 * Cv, *outputs))

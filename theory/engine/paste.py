@@ -11,7 +11,7 @@ from theory._kernels.softmax import LN2
 from theory.engine.bank import Bank
 from theory.engine.chunks import run_in_threads
 from theory.engine.geometry import Axis
-from theory.engine.posterior import Posterior, _geometry, _queries, _training
+from theory.engine.posterior import Posterior, _geometry, _queries, _training, is_large
 from theory.engine.scan_options import ScanOptions
 
 drop_stale([*scan_paste.values()])
@@ -25,9 +25,9 @@ def paste(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions, ro
     constant (B, Y, X), slope (B, Cv, Y, X); Cv may be 0
     """
     training, geometry = _training(bank, values), _geometry(rows, cols)
-    pairs = len(x) * len(request.order) * bank.images_per_block * rows.pairs * cols.pairs
+    large = is_large(x, bank, request, rows, cols)
     pasted = np.zeros(x.shape)
-    for chosen, queries in _queries(x, sigma, bank, request, pairs, rows, cols):
+    for chosen, queries in _queries(x, sigma, bank, large, rows, cols):
         peak = sums.peak[chosen] / LN2 + queries.base
         own = peak, peak + np.log2(sums.mass[chosen]), constant[chosen], slope[chosen], sums.mean[chosen]
         total = np.zeros((CHUNKS, *queries.exact.shape))

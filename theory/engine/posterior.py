@@ -154,11 +154,11 @@ def posterior(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions
     """
     values = bank.blocks if values is None else values
     outputs, top = (rows.outputs, cols.outputs), request.top
-    pairs = len(x) * len(request.order) * bank.images_per_block * rows.pairs * cols.pairs
+    large = is_large(x, bank, request, rows, cols)
     state = (outputs, outputs, (values.shape[1], *outputs), (2 if top else 0, *outputs))
     count = LIST_CHUNKS if top else CHUNKS
     sums, nearest, order = [], [], []
-    for chosen, queries in _queries(x, sigma, bank, request, pairs, rows, cols):
+    for chosen, queries in _queries(x, sigma, bank, large, rows, cols):
         chunks = Posterior(*(np.zeros((count, len(chosen), *shape)) for shape in state))
         chunks.peak[:] = -np.inf
         lists = Nearest.empty((count, len(chosen), *outputs), top)
@@ -211,10 +211,10 @@ def posterior_scales(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: Scan
     """`posterior` of the training pixels for each of `axes`, local ones (`geometry.local_axis`), the smallest first, in
     one pass: where a pixel's only candidates are those at its own place, windows share their column sums."""
     rows, cols = axes[-1]
-    state, pairs = (len(axes), rows.outputs, cols.outputs), len(request.order) * bank.images_per_block * x[:, 0].size
+    state, large = (len(axes), rows.outputs, cols.outputs), is_large(x, bank, request, rows, cols)
     sizes = tuple(np.array([axis.size for axis in along]) for along in zip(*axes))
     sums, order = [], []
-    for chosen, queries in _queries(x, sigma, bank, request, pairs, rows, cols):
+    for chosen, queries in _queries(x, sigma, bank, large, rows, cols):
         B = len(chosen)
         peak, mass = np.full((CHUNKS, B, *state), -np.inf), np.zeros((CHUNKS, B, *state))
         total = np.zeros((CHUNKS, B, len(axes), x.shape[1], *state[1:]))
@@ -261,7 +261,7 @@ def image_evidence(x: np.ndarray, sigma: float, bank: Bank, request: ScanOptions
     n, (C, H, W) = int(present.sum()), x.shape
     peaks, masses, energies = np.empty((n, H, W)), np.empty((n, H, W)), np.empty((n if entropy else 0, H, W))
     means = np.empty((n, C, H, W), dtype=np.float32)
-    ((_, query),) = _queries(x[None], np.array([sigma]), bank, request, 0, rows, cols)
+    ((_, query),) = _queries(x[None], np.array([sigma]), bank, False, rows, cols)
     training = Training(bank.blocks, bank.blocks, position)
     run_in_threads(scan_images, order, (query, training, _geometry(rows, cols), peaks, masses, means, energies), [])
     logs = np.log(masses, out=masses)
@@ -295,7 +295,13 @@ def _padded_queries(x: np.ndarray, rows: Axis, cols: Axis) -> np.ndarray:
     return np.ascontiguousarray(np.pad(padded, [(0, 0)] * 3 + [(0, 1)]))
 
 
-def _queries(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions, pairs: int, rows: Axis,
+def is_large(x: np.ndarray, bank: Bank, request: ScanOptions, rows: Axis, cols: Axis) -> bool:
+    """Whether float32 may serve for queries x (B, C, H, W): more than FLOAT64_PAIRS of query pixel and candidate."""
+    pairs = len(x) * len(request.order) * bank.images_per_block * rows.pairs * cols.pairs
+    return pairs > FLOAT64_PAIRS and not request.float64
+
+
+def _queries(x: np.ndarray, sigma: np.ndarray, bank: Bank, large: bool, rows: Axis,
              cols: Axis) -> Iterator[tuple[np.ndarray, Queries]]:
     """Which queries, and these as the kernels want them, in parts of at most QUERIES_AT_ONCE, compared in one way.
 
@@ -303,7 +309,6 @@ def _queries(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions,
     to 1e-4: by products as long as these do not cancel, by squares while the noise is no finer than the float32 query
     (FLOAT32_RANGE) and the window so small that a query near the training set is not measured again (FLOAT32_WINDOW).
     """
-    large = pairs > FLOAT64_PAIRS and not request.float64
     several = rows.pairs * cols.pairs > rows.outputs * cols.outputs  # queries of a training window, to repay its norm
     error64 = LARGE_CALL_ERROR if large else PRODUCT_ERROR["float64"]
     small_window = x.shape[1] * rows.size * cols.size <= FLOAT32_WINDOW

@@ -5,10 +5,11 @@ Training windows are the rows of one matrix, query windows the columns of anothe
 pixel places, so that a geometry is a table and every machine goes the same way (`_torch/regions.py`). The softmax
 streams over tiles of training images (`_torch/scan.py`) with one float64 state (peak, sums) per output value.
 
-Windows are compared in float32, without TF32, where that is good to `PRODUCT_ERROR` in a logit, else in float64: on
-data-centre GPUs the same arithmetic and twice the memory traffic, half of what float32 squared differences and their
-window sums would move. Where even float64 products cancel, as sigma -> 0, windows are subtracted, and where
-even their float64 distances are not good enough the numba engine measures again.
+Small calls are float64 throughout. In large ones windows are compared in float32, without TF32, where that is good to
+`PRODUCT_ERROR` in a logit, else in float64: on data-centre GPUs the same arithmetic and twice the memory traffic, half
+of what float32 squared differences and their window sums would move. Where even float64 products cancel, as
+sigma -> 0, windows are subtracted, and where even their float64 distances are not good enough the numba engine measures
+again.
 docs/theory/posterior.md
 """
 
@@ -34,7 +35,7 @@ from theory.engine._torch.scan import Training, group_size, scan, tiles, with_sq
 from theory.engine._torch.softmax import Comparison, Sums, merged
 from theory.engine.bank import Bank
 from theory.engine.geometry import Axis
-from theory.engine.posterior import ImageEvidence, Nearest, Posterior, measure_far
+from theory.engine.posterior import ImageEvidence, Nearest, Posterior, is_large, measure_far
 from theory.engine.scan_options import ScanOptions
 from theory.errors import UserError
 
@@ -65,7 +66,7 @@ class TorchBackend:
         values, outputs = bank.blocks if values is None else values, (rows.outputs, cols.outputs)
         peak, sums = self._sums(x, sigma, bank, request, rows, cols, values)
         found = Posterior(peak, sums[:, -1], sums[:, :-1], np.empty((len(x), 0, *outputs)))
-        ways = _comparisons(x, LOG2E / (2.0 * sigma**2), bank, rows, cols, request.float64)
+        ways = _comparisons(x, LOG2E / (2.0 * sigma**2), bank, request, rows, cols)
         squares = np.concatenate([queries for how, queries in ways if not how.products] or [[]]).astype(int)
         measure_far(found, squares, x, sigma, bank, request, rows, cols, values)
         return found, Nearest.empty((len(x), *outputs), 0)
@@ -149,7 +150,7 @@ class TorchBackend:
         memory = self.memory_bytes - (0 if kept is None else kept.nbytes)
         training = self._training(bank, kept, values, _places(bank, request))
         training = with_squares(training) if squares else training
-        for how, chosen in _comparisons(x, precision, bank, rows, cols, request.float64):
+        for how, chosen in _comparisons(x, precision, bank, request, rows, cols):
             for region in regions(rows, cols, x.shape[1:], bank.blocks.shape[1:4]):
                 size = region.sizes[2] if by_image else group_size(region)
                 for part, queries, images in tiles(region, how, training, len(chosen), size, memory):
@@ -203,16 +204,16 @@ def _places(bank: Bank, request: ScanOptions) -> tuple[np.ndarray, np.ndarray]:
     return request.order[blocks], lanes
 
 
-def _comparisons(x: np.ndarray, precision: np.ndarray, bank: Bank, rows: Axis, cols: Axis,
-                 double: bool) -> Iterator[tuple[Comparison, np.ndarray]]:
+def _comparisons(x: np.ndarray, precision: np.ndarray, bank: Bank, request: ScanOptions, rows: Axis,
+                 cols: Axis) -> Iterator[tuple[Comparison, np.ndarray]]:
     """How to compare windows, by the rounding of 2 precision <q, p> in dtype eps, and the queries to which it applies.
 
     A sum of D products of which each step rounds is off by about sqrt(D) / 4 eps |q| |p|, and |p|^2 by eps / 2 |p|^2.
     """
-    size = x.shape[1] * rows.size * cols.size
+    size, large = x.shape[1] * rows.size * cols.size, is_large(x, bank, request, rows, cols)
     rounding = precision * np.maximum(_largest_window(x, rows, cols), bank.largest) * bank.largest * size / 2.0
-    single = (np.finfo(np.float32).eps * rounding <= PRODUCT_ERROR["float32"]) & (not double)
-    products = np.finfo(np.float64).eps * rounding <= (PRODUCT_ERROR["float64"] if double else LARGE_CALL_ERROR)
+    single = (np.finfo(np.float32).eps * rounding <= PRODUCT_ERROR["float32"]) & large
+    products = np.finfo(np.float64).eps * rounding <= (LARGE_CALL_ERROR if large else PRODUCT_ERROR["float64"])
     ways = (torch.float32, True, single), (torch.float64, True, ~single & products), (torch.float64, False, ~products)
     for dtype, by_products, queries in ways:
         if queries.any():

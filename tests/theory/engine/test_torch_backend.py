@@ -24,7 +24,7 @@ from theory.engine.torch_backend import TorchBackend, default_backend
 
 SIGMAS = [1e-7, 0.02, 0.3, 80.0]
 SHAPES = [(3, 5, 3), (1, 2, 6)]  # C, H, W; the last is narrower than most windows
-TOLERANCE = 5e-5  # the contract says 1e-4
+TOLERANCE, SMALL = 5e-5, 1e-6  # of large calls, of which the contract says 1e-4, and of small ones
 ON_TORCH = ("ideal", "local", "els-zeros", "els-circular", "els-unwrapped", "attention")  # machines that torch answers
 TINY = TorchBackend(memory_bytes=3000)  # sends the training set in parts, one query and one image at a time or a few
 
@@ -45,13 +45,15 @@ def queries(rng, images, sigma, B):
 
 
 def agree(machine, x, sigma, expected=None, **options):
-    """torch, with much memory and with little, is numba, and both are the twin."""
+    """torch, in small calls and, with little memory, in large ones, is numba, and both are the twin."""
     by_numba = machine.denoise(x, sigma, **options)
-    for backend in ("torch", TINY):
-        got = machine.denoise(x, sigma, backend=backend, **options)
-        assert_allclose(got, by_numba, atol=TOLERANCE)
+    for pairs, backend, tolerance in ((np.inf, "torch", SMALL), (0, TINY, TOLERANCE)):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(theory.engine.posterior, "FLOAT64_PAIRS", pairs)
+            got = machine.denoise(x, sigma, backend=backend, **options)
+        assert_allclose(got, by_numba, atol=tolerance)
         if expected is not None:
-            assert_allclose(got, expected, atol=TOLERANCE)
+            assert_allclose(got, expected, atol=tolerance)
 
 
 @pytest.mark.parametrize("B", [1, 5])
@@ -148,14 +150,27 @@ WAYS = {"float32 products": (np.inf, np.inf, TOLERANCE), "float64 products": (0.
 @pytest.mark.parametrize("name", ON_TORCH)
 def test_every_way_to_compare_windows(rng, monkeypatch, name, way):
     single, double, tolerance = WAYS[way]
+    monkeypatch.setattr(theory.engine.posterior, "FLOAT64_PAIRS", 0)
     monkeypatch.setattr(theory.engine.torch_backend, "PRODUCT_ERROR", {"float32": single, "float64": double})
     monkeypatch.setattr(theory.engine.torch_backend, "LARGE_CALL_ERROR", double)
     images = data(rng, (3, 5, 6), 30)
     x, machine = queries(rng, images, 0.7, 3), MACHINES[name](images)
-    difference = np.abs(machine.denoise(x, 0.7, backend="torch") - machine.denoise(x, 0.7)).max()
+    got = machine.denoise(x, 0.7, backend="torch")
+    monkeypatch.setattr(theory.engine.posterior, "FLOAT64_PAIRS", np.inf)
+    difference = np.abs(got - machine.denoise(x, 0.7)).max()
     assert difference <= tolerance
     if way == "float32 products" and name != "attention":  # which is always in float64
         assert difference > 1e-9, "float32 was not used"
+
+
+@pytest.mark.parametrize("name", ON_TORCH)
+def test_small_calls_are_float64(rng, name):
+    images = data(rng, (1, 4, 4), 4)
+    options = {} if name == "ideal" else {"patch_size": 1}
+    for sigma in (0.0316, 0.3):
+        x, machine = queries(rng, images, sigma, 3), MACHINES[name](images)
+        assert_allclose(machine.denoise(x, sigma, backend="torch", **options), machine.denoise(x, sigma, **options),
+                        atol=1e-8)
 
 
 @pytest.mark.parametrize("summed, matrices", [(1, 65535), (5, 7), (100, 1)])
@@ -256,8 +271,9 @@ def test_tensors_come_back_as_they_came(rng, dtype):
     assert isinstance(as_array, np.ndarray) and as_array.dtype == np.float32
 
 
-def test_float32_stays_float32(rng):
+def test_float32_stays_float32(rng, monkeypatch):
     """Whatever precision the user allows elsewhere is neither used nor changed."""
+    monkeypatch.setattr(theory.engine.posterior, "FLOAT64_PAIRS", 0)
     images = data(rng, (1, 8, 8), 50)
     x, machine = queries(rng, images, 2.0, 3), EquivariantLocalScore(images, 7)
     settings = torch.backends.cuda.matmul, torch.backends.mkldnn.matmul
@@ -293,7 +309,7 @@ def test_bad_arguments(rng):
         with pytest.raises(ValueError, match=r"\Amemory_bytes: got .*, want an integer of at least 1\Z"):
             TorchBackend(memory_bytes=memory_bytes)
     for device in ("cuda:77", "warp", 3.5):
-        with pytest.raises(ValueError, match=rf"\Adevice: got '{device}', want a torch device with float64 \(.*\)\Z"):
+        with pytest.raises(ValueError, match=rf"\Adevice: got {device!r}, want a torch device with float64 \(.*\)\Z"):
             TorchBackend(device)
     request = ScanOptions(machine._bank.blocks_of(), None, top=2)
     with pytest.raises(ValueError, match=r"\Atop: got 2, want 0: the torch engine names no candidates, numba does\Z"):
