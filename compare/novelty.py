@@ -46,11 +46,12 @@ def parser() -> Parser:
 
 def _novelty(args: Namespace, command: str) -> None:
     _check(args)
-    from compare.attribution.copies import copy_test, first_of_twins, largest_false_rate
+    from compare.attribution.copies import copy_test, first_of_near_twins, first_of_twins, largest_false_rate
     from compare.study.folder import RunFolder
 
     training, samples, held_out = _sets(args)
-    kept = first_of_twins(training.images)
+    unequal = first_of_twins(training.images)
+    kept = unequal[first_of_near_twins(training.images[unequal])]
     images = training.images[kept]
     if held_out is None and args.null > len(images):
         raise user_error(f"--null: got {args.null} of {len(images)} different training images, want fewer, "
@@ -64,7 +65,8 @@ def _novelty(args: Namespace, command: str) -> None:
     rate = args.level if held_out is not None else largest_false_rate(args.level, args.null, len(images))
     dataset = copy_test(samples.images, found, *null, args.level).assign_attrs(
         command=command, level=args.level, largest_false_rate=rate, **settings, **prints,
-        training_images=len(training.images), twins=len(training.images) - len(images))
+        training_images=len(training.images), twins=len(training.images) - len(unequal),
+        near_twins=len(unequal) - len(kept))
     _write(args.out, dataset, training)
     folder.close()
 

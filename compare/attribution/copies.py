@@ -12,7 +12,8 @@ if x were one more of them, (1 + #{held out: e <= e(x)}) / (n + 1) would be at m
 than theirs do, by the same rule with >=: then it is *neither*.
 
 Training images that are equal to the last bit (twins) count once: left out one by one, each would be found in its twin,
-the null would hold errors of 0, and no sample could be a copy. Where the null is made of training images left out,
+the null would hold errors of 0, and no sample could be a copy. So do images that are nearly equal, as the same picture
+saved again as JPEG (`first_of_near_twins`). Where the null is made of training images left out,
 those are held against the N - 1 others but a sample against all N: the chance to call an image like them a copy is then
 up to (1 + n / N) times the level, see `largest_false_rate`.
 """
@@ -23,6 +24,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
+from scipy.spatial import cKDTree
 
 from compare.attribution.trace import distinct_images, shares
 from compare.result.schema import variable
@@ -31,6 +33,11 @@ COPY, MOSAIC, NEITHER = "copy", "mosaic", "neither"
 
 EQUAL = 1.0 / 255.0
 """Half a grey level of 8-bit images in [-1, 1]: an error that small is a copy's."""
+
+NEAR, NEAR_CONTRAST = 0.05, 0.1
+"""Near twins: a root mean square difference of at most 6 of 255 grey levels, and a tenth of either image's contrast."""
+
+THUMBNAIL = 4  # pixels a side, by which near twins are looked for
 
 NAMED = 3
 """Training images that are named for each sample."""
@@ -71,6 +78,35 @@ def first_of_twins(images: np.ndarray) -> np.ndarray:
     flat = np.ascontiguousarray(images).reshape(len(images), -1)
     rows = flat.view(np.dtype((np.void, flat.dtype.itemsize * flat.shape[1]))).ravel()
     return np.sort(np.unique(rows, return_index=True)[1])
+
+
+def first_of_near_twins(images: np.ndarray) -> np.ndarray:
+    """Return the indices of images (N, C, H, W) without those that are nearly an earlier one of them, ascending.
+
+    The root mean square difference of near twins is at most NEAR and NEAR_CONTRAST times the standard deviation of
+    either image: the same picture saved as JPEG again, not another one of a set of little contrast. Images without
+    contrast have none. No twins among the images are looked for (`first_of_twins`).
+    """
+    flat = np.ascontiguousarray(images, dtype=np.float32).reshape(len(images), -1)
+    reach = np.minimum(NEAR, NEAR_CONTRAST * flat.std(axis=1, dtype=np.float64))
+    thumbnails = _thumbnails(images)
+    tree, kept = cKDTree(thumbnails), np.ones(len(images), dtype=bool)
+    for i in range(len(images)):  # no farther apart in the thumbnail than in the image
+        near = np.array([j for j in tree.query_ball_point(thumbnails[i], reach[i] * 1.0001) if j < i and kept[j]], int)
+        apart = np.sqrt(((flat[near] - flat[i]) ** 2).mean(axis=1, dtype=np.float64))
+        kept[i] = not (apart <= np.minimum(reach[near], reach[i])).any() or reach[i] == 0.0
+    return np.flatnonzero(kept)
+
+
+def _thumbnails(images: np.ndarray) -> np.ndarray:
+    """Return block means (N, n), scaled so that their distance is at most the root mean square difference."""
+    N, C, H, W = images.shape
+    rows, columns = (np.arange(side) * min(side, THUMBNAIL) // side for side in (H, W))
+    blocks = rows[:, None] * THUMBNAIL + columns
+    count = np.bincount(blocks.ravel(), minlength=THUMBNAIL**2)
+    mean = np.zeros((C * H * W, THUMBNAIL**2))
+    mean[np.arange(C * H * W), np.tile(blocks.ravel(), C)] = 1.0
+    return images.reshape(N, -1) @ mean[:, count > 0] / (C * np.sqrt(count[count > 0] * H * W))
 
 
 def largest_false_rate(level: float, null: int, training: int) -> float:

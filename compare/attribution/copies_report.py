@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from compare.attribution.copies import COPY, MOSAIC, NEITHER
+from compare.attribution.copies import COPY, MOSAIC, NEAR, NEITHER
 from compare.measure.intervals import binomial_interval
 from compare.report.plots import rgb, save_figure
 from compare.report.table import format_interval
@@ -41,6 +41,9 @@ def summary(dataset: xr.Dataset) -> str:
              f"{dataset.sizes['held_out']} held-out images"]
     if of["twins"]:
         lines.append(f"{of['twins']:,} training images are equal to another one, and count once with it")
+    if of["near_twins"]:
+        lines.append(f"{of['near_twins']:,} training images are nearly another one (root mean square difference at "
+                     f"most {NEAR:g}), and count once with it")
     if of["largest_false_rate"] > of["level"]:
         lines.append(f"the held-out images are training images left out: up to {of['largest_false_rate']:.2g} of "
                      "images like them are called copies")

@@ -73,6 +73,27 @@ def test_twins_do_not_hide_copies(files, tmp_path, capsys, monkeypatch):
     assert "40 training images are equal to another one" in capsys.readouterr().out
 
 
+def test_a_picture_saved_again_does_not_hide_copies(files, tmp_path, capsys, monkeypatch):
+    """Images 20 to 24 once more as JPEG: a blurred copy of image 3, farther from it than they are apart, is found."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with np.load(files / "train.npz") as held:
+        images = held["x"]
+    for i in range(5):
+        Image.fromarray(images[20 + i, ..., 0]).save(tmp_path / "again.jpg", quality=85)
+        images = np.concatenate([images, np.asarray(Image.open(tmp_path / "again.jpg"))[None, ..., None]])
+    np.savez(tmp_path / "again.npz", x=images)
+    noise = np.random.default_rng(0).normal(0, 6, images[3].shape)
+    np.savez(tmp_path / "sample.npz", x=np.clip(images[3] + noise, 0, 255).round().astype(np.uint8)[None])
+    given = [str(tmp_path / "sample.npz"), *arguments(files, tmp_path / "out")[1:], "--null", "45"]
+    given[given.index("--train") + 1] = str(tmp_path / "again.npz")
+    assert main(given) == 2  # of 40 different images 45 cannot be left out
+    assert "got 45 of 40 different training images" in capsys.readouterr().err
+    assert main([*given[:-1], "40"]) == 0
+    rows = list(csv.DictReader((tmp_path / "out" / "novelty.csv").read_text().splitlines()))
+    assert [(row["verdict"], row["nearest_image"]) for row in rows] == [("copy", "3")]
+    assert "5 training images are nearly another one" in capsys.readouterr().out
+
+
 def test_takes_up_what_is_done(files, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     assert main(arguments(files, tmp_path / "out")) == 0

@@ -13,6 +13,7 @@ from compare.attribution.copies import (
     copy_test,
     errors,
     farther_p,
+    first_of_near_twins,
     first_of_twins,
     largest_false_rate,
     left_out_errors,
@@ -123,6 +124,22 @@ def test_twins_count_once(rng):
     images = rng.normal(size=(6, 1, 3, 2)).astype(np.float32)
     images[4], images[5] = images[1], images[1]
     assert first_of_twins(images).tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("shape", [(1, 12, 12), (3, 4, 2), (3, 9, 7)])
+def test_near_twins_count_once(rng, shape):
+    """Against every pair in a loop: of near twins the first is kept, whatever their contrast."""
+    images = rng.uniform(-1, 1, (60, *shape)) * rng.choice([0.02, 0.3, 1.0], size=(60, 1, 1, 1))
+    again = images[rng.integers(60, size=60)]
+    noise = rng.normal(size=again.shape) * rng.choice([0.002, 0.03, 0.06], size=(60, 1, 1, 1))
+    both = np.concatenate([images, again + noise, np.full((2, *shape), 0.3)]).astype(np.float32)
+    kept = []
+    for i, image in enumerate(both):
+        apart = [np.sqrt(np.mean((both[j].astype(float) - image) ** 2)) for j in kept]
+        near = [min(0.05, 0.1 * both[j].std(), 0.1 * image.std()) for j in kept]
+        if image.std() < 1e-7 or not any(a <= b for a, b in zip(apart, near)):
+            kept.append(i)
+    assert first_of_near_twins(both).tolist() == kept and 70 < len(kept) < 115
 
 
 def test_the_level_of_images_left_out_is_stated():
