@@ -27,6 +27,7 @@ from theory.machines.attention.consensus import ConsensusScore
 from theory.machines.attention.evidence_sharing import AttentionScore
 from theory.machines.attention.innovation import InnovationScore
 from theory.machines.attention.joint_matching import PairScore
+from theory.machines.cost import Cost
 from theory.machines.covariance_local import CovarianceLocalScore
 from theory.machines.equivariant import EquivariantScore
 from theory.machines.equivariant_local import EquivariantLocalScore
@@ -52,6 +53,7 @@ __all__ = [
     "AttentionScore",
     "ConsensusScore",
     "CosineSchedule",
+    "Cost",
     "CovarianceLocalScore",
     "EDMSchedule",
     "EquivariantLocalScore",

@@ -69,6 +69,8 @@ class CovarianceLocalScore(ScoreMachine):
     True
     """
 
+    _in_parts = False  # its masks are of all of D
+
     def __init__(self, images, threshold: float = 0.02, labels=None):
         super().__init__(images, labels)
         self.threshold = arguments.at_least_0("threshold", threshold, 1.0)
@@ -80,6 +82,12 @@ class CovarianceLocalScore(ScoreMachine):
         covariance = self._kept.get(key, lambda: Gaussian.of_images(flat_images(self._bank, request), 0.0))
         gains = covariance.variances / (covariance.variances + sigma**2)
         return self._masks_at.get((*key, sigma), lambda: (self._masks(covariance.axes, gains),))[0]
+
+    def _pairs_an_image(self):
+        return int(np.prod(self.image_shape))
+
+    def _bytes_of_call(self, batch):
+        return super()._bytes_of_call(batch) + 2 * filters.PART_BYTES + 8 * self._pairs_an_image() ** 2
 
     def _denoise(self, x, sigma, request):
         return self._moments(x, sigma, request)[0]

@@ -91,6 +91,9 @@ class EquivariantScore(PosteriorMachine):
         sums, nearest = zip(*merged)
         return concatenated(sums), concatenated(nearest)
 
+    def _pairs_an_image(self):
+        return self.image_shape[1] * self.image_shape[2]
+
     def _truncation(self, request):
         C, H, W = self.image_shape
         low, high = (np.repeat(edge, H * W) for edge in (self._bank.low, self._bank.high))

@@ -93,6 +93,13 @@ class FilteredScore(ScoreMachine):
 
         return np.reshape(x0, x.shape), pull_back
 
+    def _pairs_an_image(self):
+        translated = isinstance(self.source, str) and self.source == "translates"
+        return len(self.query) * (self.image_shape[1] * self.image_shape[2] if translated else 1)
+
+    def _bytes_of_call(self, batch):
+        return super()._bytes_of_call(batch) + 2 * filters.PART_BYTES
+
     def _candidates(self, request):
         images = filters.images_of(self._bank, request, len(self.query))
         translated = isinstance(self.source, str) and self.source == "translates"

@@ -72,6 +72,8 @@ class GaussianMixtureScore(ScoreMachine):
     True
     """
 
+    _in_parts = False  # its moments are of all of D
+
     def __init__(self, images=None, components: int = 10, rank: int | None = None, labels=None,
                  shrinkage: float | None = None, seed: int = 0, means=None, covariances=None, weights=None):
         if (images is None) == (means is None) or (means is None) != (covariances is None):

@@ -9,11 +9,14 @@ from collections.abc import Callable
 import numpy as np
 
 from theory import arguments
+from theory._kernels.numerics import CHUNKS, FLOAT64_PAIRS
 from theory.engine import backends
 from theory.engine.bank import Bank
+from theory.engine.posterior import QUERIES_AT_ONCE
 from theory.engine.scan_options import ScanOptions
 from theory.engine.truncation import Accuracy
 from theory.errors import NotOffered, UserError
+from theory.machines.cost import Cost, predicted_seconds
 
 EXACT = Accuracy(None, False, 0.0, 0.0)
 
@@ -40,6 +43,9 @@ class ScoreMachine(ABC):
         labels = arguments.training_labels(labels, len(images))
         self.count, self.image_shape, self.conditional = len(images), images.shape[1:], labels is not None
         self._bank = Bank.build(images, labels, self._candidates_per_row)
+
+    _in_parts: bool = True
+    """Whether a call takes as long as its parts, each on some of the training images."""
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -154,6 +160,49 @@ class ScoreMachine(ABC):
         """
         image = arguments.integer("image", image, 0, self.count - 1)
         return self._answer(x, sigma, labels, options, backend, EXACT, image)[0]
+
+    def cost(self, batch: int, sigma: float, **options) -> Cost:
+        """Return what `denoise` of a batch will take, from a trial of a fraction of a second.
+
+        Parameters
+        ----------
+        batch : int
+            Queries, at least 1.
+        sigma : float
+            Standard deviation of their noise: at low noise fewer candidates count.
+        **options
+            Settings for the call, such as `patch_size`.
+
+        Returns
+        -------
+        Cost
+            Fields pairs, bytes and seconds.
+
+        Raises
+        ------
+        UserError
+            An argument is not as said here.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from theory import IdealScore
+        >>> images = np.random.default_rng(0).uniform(-1, 1, (10, 1, 6, 6))
+        >>> IdealScore(images).cost(batch=4, sigma=0.5).pairs
+        40
+        """
+        batch, level = arguments.integer("batch", batch, 1), arguments.noise_levels(sigma, 1)
+        order = self._bank.blocks_of()
+        image = self._bank.blocks[0, ..., 0].reshape(1, *self.image_shape).astype(np.float64)
+        some = min(batch, QUERIES_AT_ONCE)  # more of them share nothing
+        x = image + level * np.random.default_rng(0).normal(size=(some, *self.image_shape))
+        level, own = np.repeat(level, some), self._checked(some, **options)
+        run = lambda blocks: self._denoise(x, level, ScanOptions(blocks, backends.engine("numba", x)), **own)
+        each = self._pairs_an_image(**own)
+        as_exact = int(FLOAT64_PAIRS / (some * each * self._bank.images_per_block)) + 1  # a larger call is float32's
+        first = len(order) if not self._in_parts else as_exact if as_exact < len(order) else 1
+        seconds = batch / some * predicted_seconds(run, order, first)
+        return Cost(batch * self.count * each, self._bank.blocks.nbytes + self._bytes_of_call(batch), seconds)
 
     def score(self, x, sigma, **options):
         """Return the score of the noised data, (x0 - x) / sigma^2.
@@ -366,6 +415,15 @@ class ScoreMachine(ABC):
                             "settings, want False")
         x0 = self._denoise(x, sigma, request, **options)
         return x0, np.zeros_like(x0)
+
+    def _pairs_an_image(self, **options) -> int:
+        """Comparisons of one query with one training image."""
+        return 1
+
+    def _bytes_of_call(self, batch: int) -> int:
+        """Queries and answers in float64, and the softmax states of those that are scanned at once."""
+        values = int(np.prod(self.image_shape))
+        return 8 * values * (4 * batch + 3 * CHUNKS * min(batch, QUERIES_AT_ONCE))
 
     def _moments(self, x: np.ndarray, sigma: np.ndarray, request: ScanOptions,
                  **options) -> tuple[np.ndarray, np.ndarray]:

@@ -76,6 +76,9 @@ class WindowMachine(ScoreMachine):
         size = self.patch_size if patch_size is None else arguments.odd_patch_size(patch_size)
         return {"axes": self._axes(size), **super()._checked(count, **options)}
 
+    def _pairs_an_image(self, axes: tuple[Axis, Axis], **options) -> int:
+        return axes[0].pairs * axes[1].pairs
+
     def _range(self, request: ScanOptions, axes: tuple[Axis, Axis]) -> tuple[int, int, np.ndarray, np.ndarray]:
         """Candidates a pixel draws on at most, pixels of a window, and the range of the candidates', (C,) and (C,)."""
         places = [max(1, len(range(*axis.candidate_range))) for axis in axes]

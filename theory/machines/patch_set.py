@@ -117,6 +117,9 @@ class PatchSetScore(ScoreMachine):
         return {"axes": tuple(inner_axis(side, size) for side in self.image_shape[1:]),
                 **super()._checked(count, **options)}
 
+    def _pairs_an_image(self, axes=None):
+        return len(self.masks) if axes is None else axes[0].pairs * axes[1].pairs
+
     def _denoise(self, x, sigma, request, axes: tuple[Axis, Axis] | None = None):
         if axes is None:
             parts = partial(filters.images_of, self._bank, request, len(self.masks))

@@ -76,6 +76,9 @@ class SmoothedScore(ScoreMachine):
 
         return mean.reshape(-1, *x.shape).mean(axis=0), mean_pull_back
 
+    def _pairs_an_image(self):
+        return self.draws
+
     def _scan(self, x, sigma, request):
         around = x + self.scale * self._noise[:, None]  # (M, B, C, H, W)
         return whole_image_scan(around.reshape(-1, *x.shape[1:]), np.tile(sigma, self.draws), self._bank, request)

@@ -55,6 +55,8 @@ class WienerScore(ScoreMachine):
     True
     """
 
+    _in_parts = False  # its moments are of all of D
+
     def __init__(self, images, labels=None, shrinkage: float | None = None):
         super().__init__(images, labels)
         self.shrinkage = arguments.fraction("shrinkage", shrinkage)
