@@ -10,8 +10,9 @@ import numpy as np
 if TYPE_CHECKING:
     from theory.engine.bank import Bank
     from theory.engine.geometry import Axis
-    from theory.engine.posterior import ImageEvidence, Nearest, Posterior
+    from theory.engine.image_evidence import ImageEvidence
     from theory.engine.scan_options import ScanOptions
+    from theory.engine.softmax import Nearest, Posterior
 
 
 class Engine(Protocol):

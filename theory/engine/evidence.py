@@ -10,8 +10,8 @@ import numpy as np
 
 from theory.engine.bank import Bank
 from theory.engine.geometry import Axis
+from theory.engine.image_evidence import ImageEvidence
 from theory.engine.log_product import log_product
-from theory.engine.posterior import ImageEvidence
 from theory.engine.scan_options import ScanOptions
 
 EVIDENCE_BYTES = 1 << 27
@@ -19,7 +19,7 @@ EVIDENCE_BYTES = 1 << 27
 
 
 class Evidence:
-    """S_i(x) and mu_i(x) (`posterior.ImageEvidence`) for one query x (C, H, W) at noise sigma, in parts of the request.
+    """`ImageEvidence`, S_i(x) and mu_i(x), for one query x (C, H, W) at noise sigma, in parts of the request.
 
     Nothing is computed before it is asked for; a single part is computed once, several each time they are gone through.
     """

@@ -10,8 +10,9 @@ from theory._kernels.numerics import CHUNKS
 from theory.engine.bank import Bank
 from theory.engine.chunks import run_in_threads
 from theory.engine.geometry import Axis
-from theory.engine.posterior import Posterior, _geometry, _merge_stacked, _queries, _training, is_large
+from theory.engine.posterior import _geometry, _queries, _training, is_large
 from theory.engine.scan_options import ScanOptions
+from theory.engine.softmax import Posterior, merge_stacked
 
 drop_stale([*scan_moments.values()])
 
@@ -33,6 +34,6 @@ def moments(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions, 
         inputs = queries, training, geometry, request.left_out, request.log2_cutoff, own
         run_in_threads(scan_moments[queries.windows.dtype], request.order, inputs, (peak, mass, total))
         peak *= np.log(2.0)
-        first, second = np.split(_merge_stacked(Posterior(peak, mass, total, total[:, :, :0])).mean, 2, axis=1)
+        first, second = np.split(merge_stacked(Posterior(peak, mass, total, total[:, :, :0])).mean, 2, axis=1)
         mean[chosen], variance[chosen] = own + first, np.maximum(second - first**2, 0.0)
     return mean, variance

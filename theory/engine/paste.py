@@ -11,8 +11,9 @@ from theory._kernels.softmax import LN2
 from theory.engine.bank import Bank
 from theory.engine.chunks import run_in_threads
 from theory.engine.geometry import Axis
-from theory.engine.posterior import Posterior, _geometry, _queries, _training, is_large
+from theory.engine.posterior import _geometry, _queries, _training, is_large
 from theory.engine.scan_options import ScanOptions
+from theory.engine.softmax import Posterior
 
 drop_stale([*scan_paste.values()])
 

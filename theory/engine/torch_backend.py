@@ -35,8 +35,10 @@ from theory.engine._torch.scan import Training, group_size, scan, tiles, with_sq
 from theory.engine._torch.softmax import Comparison, Sums, merged
 from theory.engine.bank import Bank
 from theory.engine.geometry import Axis
-from theory.engine.posterior import ImageEvidence, Nearest, Posterior, is_large, measure_far
+from theory.engine.image_evidence import ImageEvidence
+from theory.engine.posterior import is_large, measure_far
 from theory.engine.scan_options import ScanOptions
+from theory.engine.softmax import Nearest, Posterior
 from theory.errors import UserError
 
 
@@ -115,7 +117,7 @@ class TorchBackend:
 
     def image_evidence(self, x: np.ndarray, sigma: float, bank: Bank, request: ScanOptions, rows: Axis,
                        cols: Axis) -> ImageEvidence:
-        """The evidence of each training image for one query, as `posterior.image_evidence`: in float64, for
+        """The evidence of each training image for one query, as `image_evidence.image_evidence`: in float64, for
         attention adds up that of many pixels."""
         (C, H, W), places = x.shape, _places(bank, request)
         n = len(places[0])

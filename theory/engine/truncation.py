@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from theory._kernels.numerics import FLOAT64_LOGIT, PRODUCT_ERROR
-from theory.engine.posterior import Posterior
+from theory.engine.softmax import Posterior
 from theory.errors import UserError
 
 FLOAT32_ROUNDING = 1e-4

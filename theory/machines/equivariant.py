@@ -16,7 +16,7 @@ from scipy.fft import irfft2, rfft2
 from theory._kernels.far import distances_far
 from theory._kernels.numerics import NEGLIGIBLE, PRODUCT_ERROR
 from theory.engine.chunks import thread_count
-from theory.engine.posterior import Nearest, Posterior, concatenated, merge_nearest, merged_by_distance, stacked
+from theory.engine.softmax import Nearest, Posterior, concatenated, merge_nearest, merged_by_distance, stacked
 from theory.machines.attribution import whole_image_sources
 from theory.machines.posterior import PosteriorMachine
 

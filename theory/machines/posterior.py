@@ -10,8 +10,8 @@ import xarray as xr
 
 from theory import arguments
 from theory.engine import backends, truncation
-from theory.engine.posterior import Nearest, Posterior
 from theory.engine.scan_options import ScanOptions
+from theory.engine.softmax import Nearest, Posterior
 from theory.machines.attribution import attribution
 from theory.machines.machine import ScoreMachine
 

@@ -18,8 +18,8 @@ import numpy as np
 
 from theory.engine.bank import Bank
 from theory.engine.geometry import Axis
-from theory.engine.posterior import Nearest, Posterior
 from theory.engine.scan_options import ScanOptions
+from theory.engine.softmax import Nearest, Posterior
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ SESSION = """
 import sys
 import numpy as np
 from theory import EquivariantLocalScore
-from theory.engine import posterior
 from theory.engine.geometry import equivariant_axis
+from theory.engine.image_evidence import image_evidence
 from theory.engine.scan_options import ScanOptions
 
 folder, sigmas, what = sys.argv[1], [float(sigma) for sigma in sys.argv[2:4]], sys.argv[4:]
@@ -36,7 +36,7 @@ if "denoise" in what:
 if "evidence" in what:
     request = ScanOptions(machine._bank.blocks_of(), None)
     axes = [equivariant_axis(size, 3, "zeros") for size in x.shape[2:]]
-    evidence = lambda sigma: posterior.image_evidence(x[0], sigma, machine._bank, request, *axes).evidence
+    evidence = lambda sigma: image_evidence(x[0], sigma, machine._bank, request, *axes).evidence
     out["evidence"] = [evidence(sigma) for sigma in sigmas]
 np.savez(f"{folder}/out.npz", **out)
 """

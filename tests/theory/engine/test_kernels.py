@@ -5,7 +5,7 @@ from numpy.testing import assert_allclose
 
 from tests import naive
 from theory._kernels.vector import exp2, lanes, load, pointer, store
-from theory.engine.posterior import Posterior, merge
+from theory.engine.softmax import Posterior, merge
 
 
 @njit

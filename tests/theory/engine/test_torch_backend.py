@@ -19,6 +19,7 @@ from tests.theory.cases import MACHINES, data, noised
 from theory import AttentionScore, EquivariantLocalScore, EquivariantScore, IdealScore, LocalScore, WienerScore
 from theory.engine._torch import scan
 from theory.engine.geometry import equivariant_axis
+from theory.engine.image_evidence import image_evidence
 from theory.engine.scan_options import ScanOptions
 from theory.engine.torch_backend import TorchBackend, default_backend
 
@@ -205,7 +206,7 @@ def test_evidence_of_each_image_is_that_of_numba(rng):
     request = ScanOptions(bank.blocks_of(), None, left_out=3)
     for sigma in SIGMAS:
         x = queries(rng, images, sigma, 2)[0]
-        expected = theory.engine.posterior.image_evidence(x, sigma, bank, request, *axes)
+        expected = image_evidence(x, sigma, bank, request, *axes)
         got = TINY.image_evidence(x, sigma, bank, request, *axes)
         assert_allclose(got.evidence, expected.evidence, rtol=1e-9, atol=1e-9)
         assert_allclose(got.mean, expected.mean, atol=1e-6)

@@ -12,15 +12,8 @@ from collections.abc import Callable
 import numpy as np
 
 from theory.engine.evidence import Evidence
-from theory.engine.posterior import (
-    Nearest,
-    Posterior,
-    concatenated,
-    merge,
-    merge_nearest,
-    nearest_with_offsets,
-    softmax_over_images,
-)
+from theory.engine.image_evidence import nearest_with_offsets, softmax_over_images
+from theory.engine.softmax import Nearest, Posterior, concatenated, merge, merge_nearest
 from theory.machines.attention.coupling import AttendingQueries, Coupling
 from theory.machines.posterior import PosteriorMachine
 
