@@ -6,7 +6,7 @@ With w_oc the posterior of output o over its candidates c, v_c the candidate's v
     d x0_o / d x_p = Cov_w(v_c, u_c(p)) / sigma^2
     (J^T a)_p = sum_o sum_c w_oc a_o . (v_c - x0_o) u_c(p) / sigma^2
 
-The centre of a window is its value, so the diagonal of the Jacobian J is Var_o / sigma^2. docs/theory/posterior.md
+The centre of a window is its value, so the diagonal of the Jacobian J is Var_o / sigma^2. docs/theory/zoo.md
 """
 
 from __future__ import annotations
