@@ -22,8 +22,8 @@ from theory import UserError
 CI = settings(max_examples=12, stateful_step_count=6, derandomize=True, deadline=None, database=None,
               suppress_health_check=list(HealthCheck))
 
-LOGIT_STEP = 2.0**-44
-"""Of a logit: by how much sums of float64 evidence may be off, in machines whose pixels share it."""
+LOGIT_STEP = 2.0**-60
+"""Of a logit: by how much sums of evidence may be off, here and in the twins, in machines whose pixels share it."""
 
 
 def exactness(machine, x, sigma, large) -> float:

@@ -18,7 +18,8 @@ def log_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     -inf in a or b is a term of 0; every row of a and every column of b has one that is not.
     """
     left, right = a.max(axis=1, keepdims=True), b.max(axis=0, keepdims=True)
-    product = np.exp(a - left) @ np.exp(b - right)
+    in_float64 = lambda logs: np.exp(logs.astype(np.float64, copy=False))
+    product = in_float64(a - left) @ in_float64(b - right)
     rows, cols = np.nonzero(product < UNDERFLOW_BELOW)
     with np.errstate(divide="ignore"):
         result = np.log(product) + left + right

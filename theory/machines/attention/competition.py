@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from functools import reduce
 
 import numpy as np
 
 from theory.engine.evidence import Evidence
-from theory.engine.image_evidence import nearest_with_offsets, softmax_over_images
+from theory.engine.image_evidence import nearest_candidates, softmax_over_images
 from theory.engine.softmax import Nearest, Posterior, concatenated, merge, merge_nearest
 from theory.machines.attention.coupling import AttendingQueries, Coupling
 from theory.machines.posterior import PosteriorMachine
@@ -43,11 +44,8 @@ class ImageCompetition(Coupling):
 
     def _compete(self, evidence: Evidence, alpha: np.ndarray, queries: AttendingQueries,
                  strengths: list[float]) -> list[tuple[Posterior, Nearest]]:
-        """One query: softmax sums over the images, for each strength.
-
-        Candidate (i, y) has the joint logit  logit_i - S_i - distance / (2 sigma^2).
-        """
-        rules = [self.logits(evidence, alpha, strength) for strength in strengths]
+        """One query: softmax sums over the images, for each strength."""
+        rules = [_from_the_best(self.logits(evidence, alpha, strength), evidence) for strength in strengths]
         sums: list[list] = [[] for _ in strengths]
         lists: list[list] = [[] for _ in strengths]
         top = queries.request.top
@@ -56,11 +54,18 @@ class ImageCompetition(Coupling):
             for logits_of, own_sums, own_lists in zip(rules, sums, lists):
                 logits = logits_of(S.reshape(len(S), -1)).reshape(S.shape)
                 own_sums.append(softmax_over_images(logits, images))
-                offsets = (logits - S) * (2.0 * evidence.sigma**2)
-                own_lists.append(nearest_with_offsets(evidence.x, queries.bank, order, *evidence.axes, images.position,
-                                                      offsets, top) if top else Nearest.empty(S.shape[1:], 0))
+                own_lists.append(nearest_candidates(evidence.x, evidence.sigma, queries.bank, order, *evidence.axes,
+                                                    images, logits, top) if top else Nearest.empty(S.shape[1:], 0))
         nearest = [merge_nearest(own) for own in lists]
         return [(merge(s), Nearest(n.key[None], n.source[None], n.rest[None])) for s, n in zip(sums, nearest)]
+
+
+def _from_the_best(logits_of: Callable[[np.ndarray], np.ndarray], evidence: Evidence):
+    """The same logits, relative to the largest of each pixel, where those of float64 would round what counts."""
+    if not evidence.far:
+        return logits_of
+    best = reduce(np.maximum, (logits_of(S).max(axis=0) for S in evidence.by_pixel()))
+    return lambda S: logits_of(S) - best
 
 
 class CompetitionMachine(PosteriorMachine):

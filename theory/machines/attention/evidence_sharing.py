@@ -8,6 +8,7 @@ the patch independence of [FKTB2025]. docs/theory/attention.md
 
 from __future__ import annotations
 
+from theory.engine.evidence import shared
 from theory.machines.attention.competition import CompetitionMachine, ImageCompetition
 from theory.machines.attention.machine import AttentionMachine
 from theory.machines.attention.maps import attention_rule
@@ -25,7 +26,7 @@ class EvidenceSharing(ImageCompetition):
         """Images compete by the sum of the evidence."""
         attended = (alpha > 0.0).sum(axis=1, keepdims=True) if self.partial else len(alpha) - 1
         weights = strength * attended * alpha
-        return lambda S: S + S @ weights.T
+        return lambda S: shared(S, weights)
 
 
 @documented

@@ -115,7 +115,8 @@ class AttentionMachine(WindowMachine):
         for chosen, asked in self._asked(backends.engine(None, x), queries, sigma, classes, options):
             for i, b in enumerate(np.flatnonzero(chosen)):
                 for blocks, images in asked.evidence(i).parts():
-                    result[b, self._bank.index[blocks][images.position[blocks] >= 0]] = images.evidence
+                    S = images.evidence + images.base
+                    result[b, self._bank.index[blocks][images.position[blocks] >= 0]] = S
         return result
 
     def denoise_strengths(self, x, sigma, strengths, *, labels=None, backend=None, **options) -> list:
