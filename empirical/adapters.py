@@ -26,23 +26,26 @@ from theory.schedules import CosineSchedule, Schedule
 WHOLE_STEP = 1e-3  # a time that is as near as this to a whole step is that step
 
 
-class _Reading(NamedTuple):
-    """What a network is shown, image(x, sigma), and what its output means, x0(x, sigma, output); sigma (B, 1, 1, 1)."""
+class Reading(NamedTuple):
+    """What a network is shown, and what its output means; x (B, C, H, W), sigma (B, 1, 1, 1)."""
 
-    image: Callable
-    x0: Callable
+    name: str
+    image: Callable  # (x, sigma) -> what the network is shown
+    x0: Callable  # (x, sigma, output) -> x0
+    time: Callable | None = None  # (sigma (B,), time_scale) -> what it is told, where that is not the schedule's time
 
 
 _signal = lambda sigma: (1 + sigma**2) ** -0.5  # sqrt(abar)
 _phi = lambda x, sigma: _signal(sigma) * x
-_READINGS = {
-    "eps": _Reading(_phi, lambda x, sigma, eps: x - sigma * eps),
-    "v": _Reading(_phi, lambda x, sigma, v: _signal(sigma) * _phi(x, sigma) - sigma * _signal(sigma) * v),
-    "x0": _Reading(_phi, lambda x, sigma, x0: x0),
-    "edm": _Reading(lambda x, sigma: x, lambda x, sigma, x0: x0),
-    "flow": _Reading(lambda x, sigma: x / (1 + sigma),
-                     lambda x, sigma, velocity: x / (1 + sigma) - sigma / (1 + sigma) * velocity),
-}
+_READINGS = {reading.name: reading for reading in (
+    Reading("eps", _phi, lambda x, sigma, eps: x - sigma * eps),
+    Reading("v", _phi, lambda x, sigma, v: _signal(sigma) * _phi(x, sigma) - sigma * _signal(sigma) * v),
+    Reading("x0", _phi, lambda x, sigma, x0: x0),
+    Reading("edm", lambda x, sigma: x, lambda x, sigma, x0: x0, time=lambda sigma, scale: sigma),
+    Reading("flow", lambda x, sigma: x / (1 + sigma),
+            lambda x, sigma, velocity: x / (1 + sigma) - sigma / (1 + sigma) * velocity,
+            time=lambda sigma, scale: sigma / (1 + sigma) * scale),
+)}
 PREDICTIONS = tuple(_READINGS)
 
 
@@ -57,8 +60,8 @@ class NetworkDenoiser:
     schedule : Schedule, optional
         The one that the network was trained on, with time(sigma) in [0, 1]; default `CosineSchedule()`. "edm" and
         "flow" have their own times.
-    prediction : {"eps", "v", "x0", "edm", "flow"}
-        What the network returns, and what it is shown: the equations at the top of `empirical.adapters`.
+    prediction : {"eps", "v", "x0", "edm", "flow"} or Reading
+        What the network returns, and what it is shown: the equations at the top of `empirical.adapters`, or one's own.
     time_scale : float
         1: the network is given t in [0, 1]. T > 1, as 1000 for DDPM: it counts steps 0, ..., T - 1, and is given
         T t - 1, at least 0; t = 1 is step T - 1. "flow": T t. "edm" is given sigma in any case.
@@ -82,17 +85,18 @@ class NetworkDenoiser:
     (2, 3, 4, 2)
     """
 
-    def __init__(self, network: nn.Module, schedule: Schedule | None = None, prediction: str = "eps",
+    def __init__(self, network: nn.Module, schedule: Schedule | None = None, prediction: str | Reading = "eps",
                  time_scale: float = 1.0):
         if not isinstance(network, nn.Module):
             raise UserError(f"network: got {type(network).__name__}, want a torch.nn.Module")
-        if prediction not in PREDICTIONS:
+        if not isinstance(prediction, Reading) and prediction not in PREDICTIONS:
             raise UserError(f"prediction: got {prediction!r}, want one of {', '.join(PREDICTIONS)}")
         if not (np.isfinite(time_scale) and time_scale > 0):
             raise UserError(f"time_scale: got {time_scale!r}, want a positive number")
         self.network = network
         self.schedule = CosineSchedule() if schedule is None else schedule
-        self.prediction = prediction
+        self._reading = prediction if isinstance(prediction, Reading) else _READINGS[prediction]
+        self.prediction = self._reading.name
         self.time_scale = time_scale
 
     @torch.no_grad()
@@ -123,14 +127,18 @@ class NetworkDenoiser:
         weight = next((w for w in chain(self.network.parameters(), self.network.buffers()) if w.is_floating_point()),
                       images)
         images = images.to(weight.device, torch.promote_types(weight.dtype, torch.float32))
-        column = torch.as_tensor(sigma, dtype=images.dtype, device=images.device)[:, None, None, None]
-        reading = _READINGS[self.prediction]
-        t = torch.as_tensor(self._time(sigma), dtype=images.dtype, device=images.device)
-        arguments = () if labels is None else (_labels(labels, len(images)).to(images.device),)
+        labels = None if labels is None else _labels(labels, len(images)).to(images.device)
         with _evaluation(self.network):
-            output = self.network(reading.image(images, column).to(weight.dtype), t, *arguments)
-        x0 = reading.x0(images, column, _output(output, images))
+            x0 = self._x0(images, sigma, labels, weight.dtype)
         return x0.cpu().numpy().astype(x.dtype) if isinstance(x, np.ndarray) else x0.to(x.device, x.dtype)
+
+    def _x0(self, images: torch.Tensor, sigma: np.ndarray, labels: torch.Tensor | None, shown: torch.dtype):
+        """x0hat of checked images in whole precision, the network being shown them in its own: (B, C, H, W)."""
+        column = torch.as_tensor(sigma, dtype=images.dtype, device=images.device)[:, None, None, None]
+        t = torch.as_tensor(self._time(sigma), dtype=images.dtype, device=images.device)
+        arguments = () if labels is None else (labels,)
+        output = self.network(self._reading.image(images, column).to(shown), t, *arguments)
+        return self._reading.x0(images, column, _output(output, images))
 
     def score(self, x, sigma, labels=None):
         """Return (x0hat - x) / sigma^2, the score of x0 + sigma n in x units: (B, C, H, W), arguments as of denoise."""
@@ -142,10 +150,8 @@ class NetworkDenoiser:
 
     def _time(self, sigma: np.ndarray) -> np.ndarray:
         """Return what the network is told of sigma (B,): float64 (B,)."""
-        if self.prediction == "edm":
-            return sigma
-        if self.prediction == "flow":
-            return sigma / (1 + sigma) * self.time_scale
+        if self._reading.time is not None:
+            return self._reading.time(sigma, self.time_scale)
         if self.time_scale <= 1:
             return self.schedule.time(sigma) * self.time_scale
         step = np.maximum(self.schedule.time(sigma) * self.time_scale - 1, 0.0)
