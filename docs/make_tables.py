@@ -10,6 +10,7 @@ from pathlib import Path
 from page_tables.attention import attention_table, seeds_table, study
 from page_tables.capacity import capacity_table
 from page_tables.images import IMAGES, images_table, machines_table, path_table, snapshots_table, windows_table
+from page_tables.reliability import reliability_table
 from page_tables.schema import schema_tables
 from page_tables.select import result
 from page_tables.toy import toy_agreement, toy_counts, toy_rates, toy_short
@@ -22,7 +23,7 @@ def tables() -> dict[str, str]:
     """Return every table, by the name of its file."""
     found = {"images.md": images_table(IMAGES), "images-short.md": images_table(IMAGES[:4] + IMAGES[5:]),
              "toy-short.txt": toy_short(), "toy-rates.md": toy_rates(), "toy-agreement.md": toy_agreement(),
-             "toy-counts.md": toy_counts(), **schema_tables()}
+             "toy-counts.md": toy_counts(), "reliability.md": reliability_table(), **schema_tables()}
     for images in IMAGES:
         name = f"{images.folder}-{images.variant}"
         found |= {f"{name}-machines.md": machines_table(images), f"{name}-path.md": path_table(images),

@@ -124,6 +124,9 @@ class CelebaSource:
         rows = [line.split() for line in partition.read_text(encoding="utf-8", errors="replace").splitlines()]
         if not all(len(row) == 2 for row in rows):
             raise UserError(f"{partition}: got lines other than 'NAME 0', want a name and 0, 1 or 2 on each")
+        there = sum(1 for path in faces.iterdir() if path.suffix.lower() in SUFFIXES)
+        if len(rows) < there:
+            raise UserError(f"{partition}: got {len(rows)} lines for {there} images in {faces}, want the list whole")
         chosen = [name for name, part in rows if part == PARTS[split]]
         if not chosen:
             raise UserError(f"{partition}: got no images of the split {split!r}, want lines 'NAME {PARTS[split]}'")

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import threading
 import time
 import traceback
 import warnings
@@ -19,6 +20,7 @@ from unittest import mock
 import numpy as np
 import xarray as xr
 from PIL import Image
+from tqdm import tqdm
 
 HANGS = 240.0  # seconds after which a run that takes a few counts as hanging
 RECORDS_OF_TIME = ("seconds", "cpu_seconds")
@@ -123,6 +125,7 @@ def fork(work: Callable[[], int], folder: Path, said: Path) -> int:
     status = 1
     try:
         os.chdir(folder)
+        tqdm.set_lock(threading.RLock())  # its own is shared with the children that were killed while they held it
         speak_into(said)
         status = work()
     except SystemExit as left:

@@ -213,6 +213,14 @@ def test_celeba(tmp_path, below):
     np.testing.assert_array_equal(np.rint((test.images[0] + 1) * 127.5), expected)
 
 
+def test_a_list_of_faces_that_was_cut_short_is_said(tmp_path):
+    celeba(tmp_path)
+    path = tmp_path / "list_eval_partition.txt"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-2]))
+    with pytest.raises(ValueError, match="partition.txt: got .* lines for .* images in .*, want the list whole"):
+        load("celeba", data_dir=tmp_path)
+
+
 def test_celeba_says_what_is_missing(tmp_path):
     with pytest.raises(ValueError, match="^celeba: found no list_eval_partition.txt, want it in --data-dir or in "):
         load("celeba", data_dir=tmp_path)
