@@ -37,13 +37,15 @@ def training_sets(draw, most: int = 4):
 
 @st.composite
 def queries(draw, images, sigma):
-    """x (1 or 2, C, H, W), float64 or float32: near the training set, at it, half way between, at 0, noise, far off."""
+    """x (1 or 2, C, H, W), of any float type: near the training set, at it, half way between, at 0, noise, far off."""
     count = draw(st.integers(1, 2))
     chosen = images[np.random.default_rng(draw(seeds)).integers(len(images), size=(2, count))].astype(np.float64)
     noise = np.random.default_rng(draw(seeds)).normal(size=chosen[0].shape)
     x = {"near": chosen[0] + sigma * noise, "at": chosen[0], "between": chosen.mean(axis=0), "zero": 0 * noise,
          "noise": noise, "far": 5 + chosen[0]}[draw(st.sampled_from(["near", "at", "between", "zero", "noise", "far"]))]
-    return x.astype(draw(st.sampled_from(["f8", "f4", ">f8"])))
+    dtype = np.dtype(draw(st.sampled_from(["f8", "f4", "f2", ">f8"])))
+    largest = float(np.finfo(dtype).max)
+    return np.clip(x, -largest, largest).astype(dtype)
 
 
 def _attention(kind, twin):

@@ -75,7 +75,14 @@ class Guided:
         -------
         array (B, C, H, W)
             Of the kind of the denoiser's answer.
+
+        Raises
+        ------
+        UserError
+            A bound is asked for: the sum of two answers states none.
         """
+        if options.get("return_bound"):
+            raise UserError("return_bound: got True for Guided, which states no bound, want False")
         conditional = lambda: self.denoiser.denoise(x, sigma, labels=labels, **options)
         if labels is not None and self.scale == 1.0:
             return conditional()

@@ -11,6 +11,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -29,7 +30,7 @@ LOGIT_STEP = 2.0**-60
 def exactness(machine, x, sigma, large) -> float:
     """How far x0 may be from the twin's."""
     shared = getattr(machine, "strength", 0.0)
-    logit = ((np.abs(x).max() + 1.0) / sigma) ** 2 * x[0].size * (1.0 + shared * x[0, 0].size)
+    logit = ((float(np.abs(x).max()) + 1.0) / sigma) ** 2 * x[0].size * (1.0 + shared * x[0, 0].size)
     return (1e-4 if large else 1e-6) + (min(1.0, LOGIT_STEP * logit) if shared else 0.0)
 
 
@@ -60,13 +61,14 @@ class MachineInUse(RuleBasedStateMachine):
     def atol(self):
         return exactness(self.machine, self.x, self.sigma, self.large) + np.finfo(self.x.dtype).eps
 
-    def expected(self, images=None, k=None):
+    def expected(self, images=None, k=None, x=None):
         """The twin's answer; the machine's own of the same images alone, where there is no twin."""
         images, k = self.images if images is None else images, self.k if k is None else k
+        x = (self.x if x is None else x).astype(np.float64)
         if self.twin is None:
-            return self.build_machine(images, k, self.boundary, self.strength, None).denoise(self.x, self.sigma)
+            return self.build_machine(images, k, self.boundary, self.strength, None).denoise(x, self.sigma)
         asked = images, self.sigma, k, self.boundary, self.strength
-        return np.array([self.twin(query, *asked) for query in self.x.astype(np.float64)])
+        return np.array([self.twin(query, *asked) for query in x])
 
     def asked(self):
         """Called for each answer that is compared."""
@@ -118,14 +120,29 @@ class MachineInUse(RuleBasedStateMachine):
     @rule(tolerance=st.sampled_from([0.3, 1e-2, 1e-4]), stated=st.booleans())
     def ask_for_less(self, tolerance, stated):
         """Within the tolerance, and within the bound, or refused in one line."""
+        found = self.accepted(self.x, tolerance=tolerance, return_bound=stated)
+        if found is not None:
+            x0, bound = found if stated else (found, tolerance)
+            error = np.abs(x0.astype(np.float64) - self.expected())
+            assert (error <= bound + (0.0 if stated else self.atol)).all()
+
+    @rule(dtype=st.sampled_from([torch.float64, torch.float32, torch.float16, torch.bfloat16]),
+          backend=st.sampled_from(["numba", "torch"]))
+    def ask_for_the_bound(self, dtype, backend):
+        """It holds in every float type, rounding of the answer included."""
+        x = torch.from_numpy(self.x.astype(np.float64)).clamp(-6e4, 6e4).to(dtype)
+        found = self.accepted(x, return_bound=True, backend=backend)
+        if found is not None:
+            x0, bound = (value.double().numpy() for value in found)
+            assert (np.abs(x0 - self.expected(x=x.double().numpy())) <= bound).all()
+
+    def accepted(self, x, **options):
+        """The answer, or None where it is refused in one line."""
         try:
-            found = self.machine.denoise(self.x, self.sigma, tolerance=tolerance, return_bound=stated)
+            return self.machine.denoise(x, self.sigma, **options)
         except UserError as error:
             assert str(error).split(":")[0] in ("tolerance", "return_bound") and "\n" not in str(error)
-            return
-        x0, bound = found if stated else (found, tolerance)
-        error = np.abs(x0.astype(np.float64) - self.expected())
-        assert (error <= bound + (0.0 if stated else self.atol)).all()
+            return None
 
     @precondition(lambda self: hasattr(self.machine, "attribute"))
     @rule(top=st.sampled_from([1, 3, 200]))

@@ -9,12 +9,18 @@ from tests import naive
 from theory import (
     AttentionScore,
     ConsensusScore,
+    CovarianceLocalScore,
     EquivariantLocalScore,
     EquivariantScore,
+    FilteredScore,
+    GaussianMixtureScore,
+    Guided,
     IdealScore,
     InnovationScore,
     LocalScore,
     PairScore,
+    PatchSetScore,
+    SmoothedScore,
     UserError,
     WienerScore,
 )
@@ -108,7 +114,11 @@ def test_a_bound_is_small_where_nothing_is_rounded(rng):
 @pytest.mark.parametrize("build", [
     lambda images: AttentionScore(images, 3, strength=0.5), lambda images: PairScore(images, 3, strength=0.5),
     lambda images: ConsensusScore(images, 3, strength=0.5), lambda images: InnovationScore(images, 3), WienerScore,
-], ids=["attention", "pair", "consensus", "innovation", "wiener"])
+    lambda images: PatchSetScore(images, 3), CovarianceLocalScore, SmoothedScore, GaussianMixtureScore,
+    lambda images: FilteredScore(images, np.ones((1, 1, 3, 3)), np.ones((1, 1, 3, 3))),
+    lambda images: Guided(IdealScore(images, [0, 1, 0, 1]), 1.0),
+], ids=["attention", "pair", "consensus", "innovation", "wiener", "patch set", "covariance", "smoothed", "mixture",
+        "filtered", "guided"])
 def test_a_machine_without_a_bound_says_so(rng, build):
     machine = build(rng.uniform(-1, 1, (4, 1, 3, 3)).astype(np.float32))
     x = rng.normal(size=(1, 1, 3, 3))
