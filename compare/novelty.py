@@ -15,6 +15,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from compare.cli import Parser, main_of, user_error
+from empirical.size_option import Size
 
 AT_ONCE = 16
 """Images of a part: what a killed run loses at most."""
@@ -35,7 +36,10 @@ def parser() -> Parser:
         help="patches from the same place, or from every place, which takes far longer (default: local)")
     add("--patch-size", type=int, default=5, metavar="K", help="side of the patches (default: 5)")
     add("--boundary", choices=("zeros", "circular"), default="zeros", help="of the windows (default: zeros)")
-    add("--size", type=int, default=32, metavar="N", help="all images become N x N (default: 32); 0 leaves them")
+    add("--size", type=int, nargs="+", action=Size, default=32, metavar="N",
+        help="all images become N x N, or height and width (default: 32); 0 leaves them")
+    add("--skip-bad", action="store_true", help="leave out, and list, files of a folder that cannot be read")
+    add("--augment", choices=("flip",), help="flip: a mirrored training image is a copy too")
     add("--subset", type=int, metavar="N", help="so many of the training images, drawn by --seed (default: all)")
     add("--seed", type=int, default=0, help="of the draws (default: 0)")
     add("--data-dir", type=Path, metavar="FOLDER", help="where data sets are looked for first")
@@ -67,7 +71,7 @@ def _novelty(args: Namespace, command: str) -> None:
         command=command, level=args.level, largest_false_rate=rate, **settings, **prints,
         training_images=len(training.images), twins=len(training.images) - len(unequal),
         near_twins=len(unequal) - len(kept))
-    _write(args.out, dataset, training)
+    _write(args.out, dataset, training, samples)
     folder.close()
 
 
@@ -85,8 +89,8 @@ def _check(args: Namespace) -> None:
 
 def _sets(args: Namespace) -> tuple:
     """Training images, samples, and images that are no copies, or None; all of one shape."""
-    options = {"data_dir": args.data_dir, "size": args.size or None}
-    training = _load(args.train, subset=args.subset, seed=args.seed, **options)
+    options = {"data_dir": args.data_dir, "size": args.size or None, "skip_bad": args.skip_bad}
+    training = _load(args.train, subset=args.subset, seed=args.seed, augment=args.augment, **options)
     samples, held_out = _load(args.samples, **options), None
     if args.held_out is not None:
         split = "train" if _is_path(args.held_out) else "test"
@@ -106,14 +110,14 @@ def _machines(args: Namespace, images) -> tuple:
     return IdealScore(images), patches(images, args.patch_size, args.boundary)
 
 
-def _write(out: Path, dataset, training) -> None:
+def _write(out: Path, dataset, training, samples) -> None:
     """Table, dataset and contact sheet; what they say in a few lines is printed."""
     from compare.attribution import copies_report
     from compare.result import netcdf
     from empirical.atomic import write_text
 
     table, numbers, sheet = (out / name for name in ("novelty.csv", "novelty.nc", "contact-sheet.png"))
-    write_text(table, copies_report.table(dataset, training))
+    write_text(table, copies_report.table(dataset, training, samples))
     netcdf.write(dataset, numbers)
     copies_report.contact_sheet(sheet, dataset, training)
     print(copies_report.summary(dataset))
@@ -122,14 +126,16 @@ def _write(out: Path, dataset, training) -> None:
 
 def _load(name: str, **options):
     """A data set by name, or from a path: a folder or image, or an .npz."""
-    from empirical.datasets import load
+    from empirical.datasets import load, say_skipped
 
     path = Path(name)
     if path.suffix == ".npz":
         name = f"npz:{path}"
     elif path.exists():
         name = f"folder:{path}"
-    return load(name, **options)
+    dataset = load(name, **options)
+    say_skipped(dataset)
+    return dataset
 
 
 def _is_path(name: str) -> bool:

@@ -19,16 +19,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from compare.cli import Parser, device, main_of, use_threads, user_error
+from empirical.size_option import Size
 
 if TYPE_CHECKING:
     from compare.execute import Plan
 
 TOY = ("variants", "retrain")
-IMAGES = ("subset", "data_seed", "size", "data_dir", "network", "attention", "padding", "conditional", "preset",
+IMAGES = ("subset", "data_seed", "size", "skip_bad", "augment", "data_dir", "network", "attention", "padding",
+          "conditional", "preset",
           "checkpoint", "snapshots", "rules", "patch_sizes", "calibration_samples", "published")
 """Options of one kind of study only."""
 
-TRAINED = ("subset", "data_seed", "size", "network", "attention", "padding", "conditional", "preset")
+TRAINED = ("subset", "data_seed", "size", "skip_bad", "augment", "network", "attention", "padding", "conditional",
+           "preset")
 """Options that say how networks are to be trained."""
 
 GIVEN_LATER = ("samples", "network_steps", "variants", "training_seeds", "training_steps", "rules", "patch_sizes",
@@ -60,7 +63,10 @@ def parser() -> Parser:
     add = parse.add_argument_group("images only", argument_default=SUPPRESS).add_argument
     add("--subset", type=int, metavar="N", help="train on so many images, and make the machines of them (default: all)")
     add("--data-seed", type=int, metavar="SEED", help="which images (default: 0)")
-    add("--size", type=int, metavar="PIXELS", help="side that images are resized to (default: 32)")
+    add("--size", type=int, nargs="+", action=Size, metavar="PIXELS",
+        help="side, or height and width, that images are resized to (default: 32)")
+    add("--skip-bad", action="store_true", help="leave out, and list, files of a folder that cannot be read")
+    add("--augment", choices=("flip",), help="flip: train on mirror images too, and make the machines of them")
     add("--data-dir", type=Path, metavar="FOLDER", help="where the files are looked for first")
     add("--network", choices=("resnet", "unet"), help="(default: resnet)")
     add("--attention", nargs="+", choices=("none", "top1", "identity", "learned"), metavar="RULE",
@@ -154,7 +160,8 @@ def _recipes(args: Namespace) -> list:
     """Every attention rule with every training seed."""
     from empirical.training.image_config import ImageTrainConfig
 
-    chosen = {name: getattr(args, name) for name in ("subset", "data_seed", "size", "padding", "conditional")
+    chosen = {name: getattr(args, name) for name in ("subset", "data_seed", "size", "skip_bad", "augment", "padding",
+                                                    "conditional")
               if name in args}
     if args.training_steps is not None:
         chosen["steps"] = args.training_steps

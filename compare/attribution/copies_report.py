@@ -20,13 +20,15 @@ SHEET = 20
 """Samples on the contact sheet, copies first."""
 
 
-def table(dataset: xr.Dataset, training: Dataset) -> str:
-    """CSV, a row a sample; images are named by their index in the training set, with their class where there is one."""
+def table(dataset: xr.Dataset, training: Dataset, samples: Dataset) -> str:
+    """CSV, a row a sample; images by their index in the training set, with class and file where they have one."""
     nearest = dataset.nearest.values[:, 0]
     digits = lambda values: [f"{value:.4g}" for value in values.values]
-    columns = {"sample": dataset.sample.values, "verdict": dataset.verdict.values, "copy_p": digits(dataset.copy_p),
+    columns = {"sample": dataset.sample.values, "file": _files(samples, dataset.sample.values),
+               "verdict": dataset.verdict.values, "copy_p": digits(dataset.copy_p),
                "copy_error": digits(dataset.copy_error), "nearest_image": nearest,
-               "nearest_class": [_class(training, image) for image in nearest], "mosaic_p": digits(dataset.mosaic_p),
+               "nearest_class": [_class(training, image) for image in nearest],
+               "nearest_file": _files(training, nearest), "mosaic_p": digits(dataset.mosaic_p),
                "mosaic_error": digits(dataset.mosaic_error), "distinct_images": dataset.distinct_images.values}
     for i in range(dataset.sizes["named"]):
         columns |= {f"image_{i + 1}": dataset.contributor.values[:, i], f"share_{i + 1}": digits(dataset.share[:, i])}
@@ -86,6 +88,10 @@ def _sheet(figure: Figure, dataset: xr.Dataset, training: Dataset, rows: int) ->
     axes.set_xlim(0, left + len(COLUMNS) * across)
     axes.set_ylim(rows * down - 0.3, -0.5)
     axes.set_axis_off()
+
+
+def _files(images: Dataset, chosen) -> list[str]:
+    return [images.files[i] if images.files else "" for i in chosen]
 
 
 def _class(training: Dataset, image: int) -> str:

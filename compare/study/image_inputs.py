@@ -56,6 +56,7 @@ class ImageInputs:
                                                                                            self.stems)
         return {**config.to_json(), "dataset": recipe.dataset, "subset": recipe.subset, "data_seed": recipe.data_seed,
                 "split": recipe.split, "size": recipe.size,
+                **{name: getattr(recipe, name) for name in ("skip_bad", "augment") if getattr(recipe, name)},
                 **({} if recipe.layout is None else {"layout": asdict(recipe.layout)}), "boundary": recipe.padding,
                 "conditional": recipe.conditional, "data_fingerprint": self.training.fingerprint,
                 "published": recipe.dataset, "networks": dict(zip(self.names, made))}

@@ -24,7 +24,8 @@ from theory.errors import UserError
 
 SCHEDULE = CosineSchedule()
 
-SHARED = ("dataset", "subset", "data_seed", "split", "size", "layout", "padding", "conditional")
+SHARED = ("dataset", "subset", "data_seed", "split", "size", "skip_bad", "augment", "layout",
+          "padding", "conditional")
 """The entries of ImageTrainConfig that all networks of a study have in common."""
 
 
@@ -217,7 +218,8 @@ def image_training_set(config: ImageTrainConfig, validation: int, data_dir: Path
 def _held_out_images(config: ImageTrainConfig, count: int, data_dir: Path | None) -> Validation | None:
     pool, taken, source = _test_split(config, data_dir), 0, "test split"
     if pool is None and config.subset is not None:
-        pool, taken = load(config.dataset, data_dir=data_dir, split=config.split, size=config.size), config.subset
+        pool, taken = load(config.dataset, data_dir=data_dir, split=config.split, size=config.size,
+                           skip_bad=config.skip_bad), config.subset
         source = "images that the subset left"
     if pool is None or taken == len(pool.images):
         return None
@@ -230,7 +232,7 @@ def _test_split(config: ImageTrainConfig, data_dir: Path | None) -> Dataset | No
     if config.split == "test":
         return None
     try:
-        return replace(config, split="test", subset=None).load(data_dir)
+        return replace(config, split="test", subset=None, augment=None).load(data_dir)
     except DatasetNotFound:
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from empirical.datasets.arrays import ArraySource
@@ -15,11 +16,12 @@ from empirical.pairs import PairedImages, PairsLayout
 from empirical.toy import ToyLayout
 from theory.errors import UserError
 
-__all__ = ["Dataset", "DatasetNotFound", "DatasetSource", "FILES", "NAMES", "load"]
+__all__ = ["Dataset", "DatasetNotFound", "DatasetSource", "FILES", "NAMES", "load", "say_skipped"]
 
 SIZE = 32
 COUNT = 4096  # images of the sets that are made: toy and pairs
 SPLITS = ("train", "test")
+AUGMENTATIONS = ("flip",)
 
 FILES: dict[str, DatasetSource] = {"mnist": MNIST, "fashion-mnist": FASHION_MNIST, "cifar10": CIFAR10, "celeba": CELEBA}
 PATHS = ("folder", "npz", "npy")
@@ -28,7 +30,8 @@ NAMES = ("toy", *FILES, f"{PAIRS}:NAME", *(f"{prefix}:PATH" for prefix in PATHS)
 
 
 def load(name: str, *, data_dir: str | Path | None = None, split: str = "train", subset: int | None = None,
-         seed: int = 0, size: Size = SIZE, skip_bad: bool = False, **made) -> Dataset:
+         seed: int = 0, size: Size = SIZE, skip_bad: bool = False,
+         augment: str | None = None, **made) -> Dataset:
     """Return the data set `name`, one of NAMES.
 
     Parameters
@@ -50,6 +53,9 @@ def load(name: str, *, data_dir: str | Path | None = None, split: str = "train",
     skip_bad : bool
         Whether a folder's files that cannot be read are left out, and listed in the set's `skipped`; else they are an
         error.
+    augment : {None, "flip"}
+        "flip": every image is followed, after the last one, by its mirror image, left for right; `subset` counts
+        images before that.
     **made
         Options of the sets that are made: layout (ToyLayout or PairsLayout, default ToyLayout() or PairsLayout()),
         count (images drawn, default 4,096; of the toy set also None: every distinct image once).
@@ -68,6 +74,8 @@ def load(name: str, *, data_dir: str | Path | None = None, split: str = "train",
     """
     if split not in SPLITS:
         raise UserError(f"split: got {split!r}, want one of {', '.join(SPLITS)}")
+    if augment is not None and augment not in AUGMENTATIONS:
+        raise UserError(f"augment: got {augment!r}, want one of {', '.join(AUGMENTATIONS)}")
     if size is not None:
         shape_of(size)
     if name == "toy":
@@ -80,7 +88,15 @@ def load(name: str, *, data_dir: str | Path | None = None, split: str = "train",
         source = _source(name, skip_bad)
         raw = source.read(source.files(data_dir, split), split, size)
         dataset = Dataset(name, raw.pixels(), raw.labels, raw.classes, files=raw.files, skipped=raw.skipped)
-    return dataset if subset is None else dataset.subset(subset, seed)
+    dataset = dataset if subset is None else dataset.subset(subset, seed)
+    return dataset if augment is None else dataset.with_mirrored()
+
+
+def say_skipped(dataset: Dataset) -> None:
+    """Print the files that were left out, if any, on stderr."""
+    if dataset.skipped:
+        print("\n  ".join([f"{dataset.name}: left out {len(dataset.skipped)} files that cannot be read:",
+                           *dataset.skipped]), file=sys.stderr)
 
 
 def _source(name: str, skip_bad: bool) -> DatasetSource:

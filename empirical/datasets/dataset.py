@@ -60,3 +60,9 @@ class Dataset:
         labels = None if self.labels is None else self.labels[kept]
         files = None if self.files is None else tuple(self.files[i] for i in kept)
         return replace(self, images=self.images[kept], labels=labels, files=files)
+
+    def with_mirrored(self) -> Dataset:
+        """Return it with every image's mirror image, left for right, after the images: twice as many."""
+        labels = None if self.labels is None else np.concatenate([self.labels] * 2)
+        files = None if self.files is None else self.files * 2
+        return replace(self, images=np.concatenate([self.images, self.images[..., ::-1]]), labels=labels, files=files)

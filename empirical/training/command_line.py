@@ -7,8 +7,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import NoReturn
 
-from empirical.datasets import NAMES, PAIRS
+from empirical.datasets import AUGMENTATIONS, NAMES, PAIRS
 from empirical.pairs import SHARED, PairsLayout
+from empirical.size_option import Size
 from empirical.toy import ARRANGEMENTS, FAMILIES, ToyLayout
 from empirical.training.image_config import DTYPES, NETWORKS, PARAMETRIZATIONS, PRESETS, ImageTrainConfig
 from empirical.training.recipe import OPTIMIZERS, Recipe
@@ -65,7 +66,10 @@ def parser(description: str | None = None) -> Parser:
     add("--data-dir", type=Path, metavar="FOLDER", help="where the files are looked for first")
     add("--conditional", action=argparse.BooleanOptionalAction,
         help="on the class labels (default: as Kamb & Ganguli, for fashion-mnist and cifar10)")
-    add("--size", type=int, metavar="PIXELS", help="side that images are resized to (default: 32)")
+    add("--size", type=int, nargs="+", action=Size, metavar="PIXELS",
+        help="side, or height and width, that images are resized to (default: 32)")
+    add("--skip-bad", action="store_true", help="leave out, and list, files of a folder that cannot be read")
+    add("--augment", choices=AUGMENTATIONS, help="flip: mirror images too, left for right")
     add("--parametrization", "--prediction", choices=PARAMETRIZATIONS,
         help="what the last layer gives, and whose error is the loss (default: v; paper eps)")
     add("--decay", type=float, metavar="FACTOR", help="of lr each step (default: half a cosine; paper 0.999965)")

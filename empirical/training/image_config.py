@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from empirical.datasets import PAIRS, Dataset, load
+from empirical.datasets import AUGMENTATIONS, PAIRS, Dataset, load, say_skipped
+from empirical.datasets.raw import shape_of
 from empirical.pairs import PairsLayout
 from empirical.training.recipe import Recipe
 from theory.errors import UserError
@@ -41,8 +42,12 @@ class ImageTrainConfig(Recipe):
         Images drawn with `data_seed`; None: all; of pairs 4,096.
     split : {"train", "test"}
         Of the data set.
-    size : int
-        Side of the square images, in pixels; pairs have that of their layout.
+    size : int or (int, int)
+        Side of the square images, or height and width, in pixels; pairs have that of their layout.
+    skip_bad : bool
+        Whether files of a folder that cannot be read are left out, and named on stderr; else they are an error.
+    augment : {None, "flip"}
+        "flip": the training set has every image's mirror image too, after the `subset` images.
     layout : PairsLayout or None
         Of the rows of images, for "pairs:NAME" only; None: PairsLayout().
     network : {"resnet", "unet"}
@@ -63,11 +68,13 @@ class ImageTrainConfig(Recipe):
     """
 
     RENAMED: ClassVar[dict[str, str]] = {"prediction": "parametrization"}
-    LEAST: ClassVar[dict[str, int]] = {"size": 1, "depth": 1, "subset": 1} | Recipe.LEAST
+    LEAST: ClassVar[dict[str, int]] = {"depth": 1, "subset": 1} | Recipe.LEAST
 
     subset: int | None = None
     split: str = "train"
-    size: int = 32
+    size: int | tuple[int, int] = 32
+    skip_bad: bool = False
+    augment: str | None = None
     layout: PairsLayout | None = None
     network: str = "resnet"
     conditional: bool = False
@@ -83,6 +90,11 @@ class ImageTrainConfig(Recipe):
 
     def __post_init__(self):
         super().__post_init__()
+        height, width = shape_of(self.size)
+        object.__setattr__(self, "size", height if height == width else (height, width))  # of JSON too, a list
+        self.check_one_of("augment", (None, *AUGMENTATIONS))
+        if self._of_pairs and (self.augment or self.skip_bad):
+            raise UserError(f"augment, skip_bad: got one for {self.dataset!r}, want neither for {PAIRS}:NAME")
         for name, known in (("network", NETWORKS), ("parametrization", PARAMETRIZATIONS), ("dtype", DTYPES)):
             self.check_one_of(name, known)
         if self.decay is not None and not 0 < self.decay <= 1:
@@ -127,7 +139,8 @@ class ImageTrainConfig(Recipe):
             return load(self.dataset, data_dir=data_dir, split=self.split, seed=self.data_seed, layout=self.layout,
                         **({} if self.subset is None else {"count": self.subset}))
         dataset = load(self.dataset, data_dir=data_dir, split=self.split, subset=self.subset, seed=self.data_seed,
-                       size=self.size)
+                       size=self.size, skip_bad=self.skip_bad, augment=self.augment)
+        say_skipped(dataset)
         if self.conditional and dataset.labels is None:
             raise UserError(f"conditional: got True, but {self.dataset} has no labels")
         return dataset

@@ -94,7 +94,7 @@ class Recipe(ABC):
     def check_one_of(self, name: str, known: Iterable[str]) -> None:
         """Raise a UserError unless the field is one of the known words."""
         if getattr(self, name) not in known:
-            raise UserError(f"{name}: got {getattr(self, name)!r}, want one of {', '.join(known)}")
+            raise UserError(f"{name}: got {getattr(self, name)!r}, want one of {', '.join(map(str, known))}")
 
     @abstractmethod
     def load(self, data_dir=None) -> Dataset:

@@ -124,7 +124,35 @@ def test_one_image_by_its_path(files, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     one = [str(files / "samples" / "a.png"), *arguments(files, tmp_path / "out")[1:]]
     assert main(one) == 0
-    assert (tmp_path / "out" / "novelty.csv").read_text().splitlines()[1].startswith("0,copy,")
+    assert (tmp_path / "out" / "novelty.csv").read_text().splitlines()[1].startswith("0,a.png,copy,")
+
+
+def test_bad_files_rectangles_mirror_images_and_names(files, tmp_path, capsys, monkeypatch):
+    """A mirrored training image is a copy with --augment flip only; what cannot be read is left out and listed."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with np.load(files / "train.npz") as held:
+        images = held["x"]
+    for name, chosen in (("train/one", images[:20]), ("train/two", images[20:]), ("samples", images[3:4, :, ::-1])):
+        (tmp_path / name).mkdir(parents=True)
+        for i, image in enumerate(chosen):
+            Image.fromarray(image[..., 0]).save(tmp_path / name / f"{i:02}.png")
+    (tmp_path / "train" / "one" / "bad.png").write_bytes(b"no image")
+    given = [str(tmp_path / "samples"), "--train", str(tmp_path / "train"), "--size", "12", "10", "--level", "0.05",
+             "--null", "25", "--patch-size", "3"]
+    assert status(main, [*given, "--out", str(tmp_path / "strict")]) == 2
+    assert "bad.png" in capsys.readouterr().err
+    rows = {}
+    for more in ((), ("--augment", "flip")):
+        out = tmp_path / f"out{len(more)}"
+        assert main([*given, "--skip-bad", *more, "--out", str(out)]) == 0
+        assert "left out 1 files that cannot be read:\n  " in capsys.readouterr().err
+        [rows[more]] = csv.DictReader((out / "novelty.csv").read_text().splitlines())
+    assert rows[()]["verdict"] != "copy"
+    flipped = rows["--augment", "flip"]
+    assert (flipped["verdict"], flipped["file"], flipped["nearest_file"], flipped["nearest_class"]) == (
+        "copy", "00.png", "one/03.png", "one")
+    assert status(main, [*given, "--size", "1", "2", "3", "--out", str(tmp_path / "no")]) == 2
+    assert "--size: got 3 numbers, want one, or height and width" in capsys.readouterr().err
 
 
 def test_other_shapes_are_refused(files, tmp_path, capsys):

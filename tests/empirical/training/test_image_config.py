@@ -3,8 +3,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from empirical.networks import NETWORKS
+from empirical.training.command_line import config_from, parser
 from empirical.training.image_config import ImageTrainConfig
 
 CONFIG = ImageTrainConfig(dataset="mnist", subset=50, steps=100, batch=8)
@@ -92,3 +94,21 @@ def test_config_survives_json():
     assert ImageTrainConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
     with pytest.raises(ValueError, match="^config: got unknown entries momentum"):
         ImageTrainConfig.from_json(config.to_json() | {"momentum": 0.9})
+
+
+def test_rectangles_bad_files_and_mirror_images_pass_through_json(tmp_path, capsys):
+    for i in range(3):
+        Image.fromarray(np.random.default_rng(i).integers(0, 255, (9, 12), dtype=np.uint8)).save(tmp_path / f"{i}.png")
+    (tmp_path / "bad.png").write_bytes(b"no image")
+    arguments = ["--dataset", f"folder:{tmp_path}", "--out", "x", "--steps", "1", "--size", "6", "8", "--subset", "2",
+                 "--skip-bad", "--augment", "flip"]
+    config = config_from(parser().parse_args(arguments))
+    assert ImageTrainConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+    assert (config.size, config.skip_bad, config.augment) == ((6, 8), True, "flip")
+    dataset = config.load()
+    assert dataset.images.shape == (4, 1, 6, 8) and dataset.files[2:] == dataset.files[:2]
+    np.testing.assert_array_equal(dataset.images[2:], dataset.images[:2, ..., ::-1])
+    assert f"left out 1 files that cannot be read:\n  {tmp_path}/bad.png" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="^augment: got 'turn', want one of None, flip$"):
+        ImageTrainConfig.preset("tiny", dataset="mnist", augment="turn")
+    assert config_from(parser().parse_args([*arguments[:6], "--size", "8", "8"])).size == 8
