@@ -129,7 +129,7 @@ def read_record(stem: str | Path) -> Record:
         record = json.loads(path.read_text(encoding="utf-8"), object_hook=lambda found: Record(found, path.name))
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"checkpoint: {path} is no JSON that can be read ({type(error).__name__}), {REMEDY}") from error
-    if not isinstance(record, dict):
+    if not isinstance(record, Record):
         raise UserError(f"checkpoint: {path} holds a {type(record).__name__}, want an object; {REMEDY}")
     for part in ("config", "network"):
         if not isinstance(record.get(part, {}), dict):

@@ -38,20 +38,20 @@ def allowed(path, name):
     return True
 
 
-@pytest.mark.parametrize("path", [p for r in OURS for p in (ROOT / r).rglob("*.py")], ids=lambda p: str(p.name))
+@pytest.mark.parametrize("path", [p for r in sorted(OURS) for p in sorted((ROOT / r).rglob("*.py"))], ids=lambda p: str(p.name))
 def test_imports_point_one_way(path):
     wrong = [name for name in imports(path) if not allowed(path, name)]
     assert not wrong, f"{path} imports {wrong}"
 
 
-@pytest.mark.parametrize("path", list((ROOT / "theory").rglob("*.py")), ids=lambda p: str(p.name))
+@pytest.mark.parametrize("path", sorted((ROOT / "theory").rglob("*.py")), ids=lambda p: str(p.name))
 def test_theory_needs_only_the_numerical_packages(path):
     third_party = {n.split(".")[0] for n in imports(path)} - OURS - set(sys.stdlib_module_names)
     allowed_here = SCIENCE | {"torch"} if TORCH_ENGINE & set(path.parts) else SCIENCE
     assert third_party <= allowed_here, f"{path} imports {third_party - allowed_here}"
 
 
-@pytest.mark.parametrize("path", list((ROOT / "theory" / "_kernels").glob("*.py")), ids=lambda p: str(p.name))
+@pytest.mark.parametrize("path", sorted((ROOT / "theory" / "_kernels").glob("*.py")), ids=lambda p: str(p.name))
 def test_kernels_know_only_arrays(path):
     third_party = {n.split(".")[0] for n in imports(path)} - set(sys.stdlib_module_names)
     assert third_party <= {"numpy", "numba", "llvmlite", "theory"}
