@@ -38,7 +38,8 @@ def allowed(path, name):
     return True
 
 
-@pytest.mark.parametrize("path", [p for r in sorted(OURS) for p in sorted((ROOT / r).rglob("*.py"))], ids=lambda p: str(p.name))
+@pytest.mark.parametrize("path", [p for r in sorted(OURS) for p in sorted((ROOT / r).rglob("*.py"))],
+                         ids=lambda p: str(p.name))
 def test_imports_point_one_way(path):
     wrong = [name for name in imports(path) if not allowed(path, name)]
     assert not wrong, f"{path} imports {wrong}"
