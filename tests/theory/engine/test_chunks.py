@@ -59,9 +59,11 @@ def wait_for(stop):
 
 
 INTERRUPTED = """
+import signal
 import numpy as np
 from theory import EquivariantLocalScore
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs inherit that it is ignored
 images = np.random.default_rng(0).uniform(-1, 1, (3000, 1, 28, 28)).astype(np.float32)
 machine = EquivariantLocalScore(images, 7)
 machine.denoise(images[:1], 0.3)
