@@ -67,12 +67,8 @@ def _agreement(dataset: xr.Dataset, variant: str) -> Section:
 
 def _rates(dataset: xr.Dataset) -> Section:
     """Of rows of images."""
-    qualities = {name: (name,) for name in ("consistent", "clean", "novel")}
-    sources = {(variant, steps): summary.networks_of(dataset, variant, steps)
-               for variant in summary.variants_of(dataset) for steps in summary.steps_of(dataset)}
-    sources |= {(name, dataset.sizes["step"]): [name] for name in dataset.machine.values.tolist()}
-    return sections.rates(dataset, sources, qualities, ["values drawn by themselves, exact", "",
-                                                        f"{dataset.attrs['chance']:.4f}", "", "", ""])
+    chance = ["values drawn by themselves, exact", "", f"{dataset.attrs['chance']:.4f}", "", "", ""]
+    return sections.rates(dataset, sections.every_source(dataset), sections.QUALITIES, chance)
 
 
 def _path(dataset: xr.Dataset, variant: str) -> Section:

@@ -9,7 +9,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from compare.measure.intervals import binomial_interval, mean_interval
-from compare.report import grid
+from compare.report import grid, sections
 from compare.report.plots import PALETTE, a_column_each, legend_above
 from compare.report.report import Picture, Report
 from compare.report.table import Section, Steps, table_section
@@ -39,15 +39,13 @@ def _rates(dataset: xr.Dataset) -> Section:
     rows = [["exact chance", "", f"{dataset.attrs['chance']:.3f}", "", ""]]
     for variant in summary.variants_of(dataset):
         each = summary.networks_of(dataset, variant)
-        rows.append([variant, str(len(each)), *(pairs.rate(dataset, variant, quality) for quality in QUALITIES)])
+        rates = [pairs.rate(dataset, variant, quality) for quality in sections.QUALITIES]
+        rows.append([variant, str(len(each)), *rates])
     for name in dataset.machine.values.tolist():
-        flags = [dataset[quality].sel(source=name).values for quality in QUALITIES]
+        flags = [dataset[quality].sel(source=name).values for quality in sections.QUALITIES]
         rows.append([name, "", *(binomial_interval(int(flag.sum()), flag.size) for flag in flags)])
     return table_section("rates", "Share of all samples; of a machine with Clopper-Pearson's interval",
-                         ["source", "seeds", *QUALITIES], rows)
-
-
-QUALITIES = ("consistent", "clean", "novel")
+                         ["source", "seeds", *sections.QUALITIES], rows)
 
 
 def _agreement(dataset: xr.Dataset) -> Section:

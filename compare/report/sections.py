@@ -109,6 +109,17 @@ def _machines(dataset: xr.Dataset, more) -> list[list]:
     return rows
 
 
+QUALITIES = {name: (name,) for name in ("consistent", "clean", "novel")}
+"""What is said of each sample of a made set, by the header of its column."""
+
+
+def every_source(dataset: xr.Dataset) -> dict[tuple[str, int], list[str]]:
+    """Return (name, steps) -> networks of each variant at each sampling, and each machine: the rows of `rates`."""
+    sources = {(variant, steps): summary.networks_of(dataset, variant, steps)
+               for variant in summary.variants_of(dataset) for steps in summary.steps_of(dataset)}
+    return sources | {(name, dataset.sizes["step"]): [name] for name in dataset.machine.values.tolist()}
+
+
 def rates(dataset: xr.Dataset, sources: dict[tuple[str, int], list[str]], qualities: dict[str, Sequence[str]],
           first: list, beside: Callable[[str], list[str]] = lambda name: [], more: Sequence[str] = ()) -> Section:
     """Share of samples with each quality, a row a source: (name, steps) -> its networks, or the machine itself.

@@ -24,9 +24,6 @@ MARGIN = 0.1
 """Two rates of consistent samples count as the same if the interval of their difference lies within this, stated
 beforehand."""
 
-QUALITIES = {name: (name,) for name in ("consistent", "clean", "novel")}
-
-
 def _sections(dataset: xr.Dataset) -> list[Section]:
     agreements = [sections.agreement(dataset, variant, "r2") for variant in summary.variants_of(dataset)]
     return [_head(dataset), _rates(dataset), *agreements, sections.fits(dataset), _answers(dataset)]
@@ -41,13 +38,11 @@ def _head(dataset: xr.Dataset) -> Section:
 
 
 def _rates(dataset: xr.Dataset) -> Section:
-    sources = {(variant, steps): summary.networks_of(dataset, variant, steps)
-               for variant in summary.variants_of(dataset) for steps in summary.steps_of(dataset)}
-    sources |= {(name, dataset.sizes["step"]): [name] for name in dataset.machine.values.tolist()}
     chance = [f"{CHANCE_CONSISTENT['one-to-one']:.4f} one-to-one, {CHANCE_CONSISTENT['all']:.4f} any function"]
     published = lambda name: [f"{FKTB_CONSISTENT[name]:.4f}" if name in FKTB_CONSISTENT else ""]
-    return sections.rates(dataset, sources, QUALITIES, ["random colours, exact", "", *chance, "", "", "",
-                                                        *published("random")], published, ["Finn et al."])
+    first = ["random colours, exact", "", *chance, "", "", "", *published("random")]
+    return sections.rates(dataset, sections.every_source(dataset), sections.QUALITIES, first, published,
+                          ["Finn et al."])
 
 
 def stated(dataset: xr.Dataset, attention: str = "") -> str:

@@ -14,7 +14,7 @@ from compare.measure.difference import MEASURES, Products, products
 from compare.result.schema import variable
 from compare.study.networks import NetworkEntry
 from compare.study.pipeline import Run
-from compare.study.sampling import Trajectory, calibration_samples, initial_noise
+from compare.study.sampling import Trajectory, held_out_noise
 from compare.study.windows import followed
 from theory.errors import UserError
 
@@ -64,13 +64,15 @@ def what_attention_adds(run: Run) -> xr.Dataset:
     forms = _forms(run, pairs)
     found = {place: np.full((len(forms), len(pairs), len(Products._fields), count, run.config.steps), np.nan)
              for place, count in zip(PLACES, (run.config.points, run.config.path_samples))}
+    held_out, own_path = (found[place] for place in PLACES)
     for i in run.folder.progress(asked_steps(run), "differences"):
+        made = run.folder.cached(f"difference held-out images step {i}",
+                                 partial(_ask, run, pairs, pairs, forms, i, *held_out_images(run, i)))
+        held_out[..., i] = made["products"]
         for p, pair in enumerate(pairs):
-            at = {PLACES[0]: held_out_images(run, i), PLACES[1]: _own_path(run, pair).query(i)}
-            for place, (x, sigma) in at.items():
-                made = run.folder.cached(f"difference {place} {pair.name} step {i}",
-                                         partial(_ask, run, pairs, pair, forms, i, x, sigma))
-                found[place][:, p, :, :, i] = made["products"]
+            made = run.folder.cached(f"difference own path {pair.name} step {i}",
+                                     partial(_ask, run, pairs, [pair], forms, i, *_own_path(run, pair).query(i)))
+            own_path[:, p : p + 1, ..., i] = made["products"]
     return _dataset(forms, pairs, found).merge(_matched(run, pairs))
 
 
@@ -89,10 +91,8 @@ def asked_steps(run: Run) -> list[int]:
 def held_out_images(run: Run, i: int) -> tuple[np.ndarray, float]:
     """Return noisy images that no network was trained on, x = x0 + sigma n (V, C, H, W), and sigma, of step i."""
     images = run.training.validation.images[: run.config.points].astype(np.float64)
-    start = calibration_samples(run.config.calibration_samples).stop
-    noise = initial_noise(run.config.seed, range(start, start + len(images)), images.shape[1:])
     sigma = float(run.schedule.sigma((i + 1) / run.config.steps))
-    return images + sigma * noise, sigma
+    return images + sigma * held_out_noise(run.config, len(images), images.shape[1:]), sigma
 
 
 def _forms(run: Run, pairs: list[Pair]) -> list[Form]:
@@ -106,21 +106,30 @@ def _forms(run: Run, pairs: list[Pair]) -> list[Form]:
     return drawn + along + wider + [Form(pair.name, "ceiling") for pair in pairs]
 
 
-def _ask(run: Run, pairs: list[Pair], pair: Pair, forms: list[Form], i: int, x: np.ndarray,
+def _ask(run: Run, pairs: list[Pair], asked: list[Pair], forms: list[Form], i: int, x: np.ndarray,
          sigma: float) -> Mapping[str, np.ndarray]:
-    """Products (form, 3, images) of a pair at x; NaN for its own row among the ceilings."""
+    """Products (form, asked pair, 3, images) at x; NaN for a pair's own row among the ceilings.
+
+    What all pairs share at x is computed once.
+    """
     els = next(machine for machine in run.lineup if machine.identity.kind == "equivariant_local")
     local, k = els.denoise(x, sigma, i), int(els.patch_sizes[i])
     directions = {machine.name: machine.denoise(x, sigma, i) - local for machine in run.lineup if machine is not els
                   and not machine.identity.map_of}
     for more in WIDER:
         directions[f"els, window {more} wider"] = els.machine.denoise(x, sigma, patch_size=k + more) - local
-    for form, machine in zip([form for form in forms if form.own], _along(run, pair, x, sigma)):
-        directions[form.label] = machine.denoise(x, sigma, patch_size=k, strength=1.0) - local
     directions |= {other.name: other.added(x, sigma) for other in pairs}
+    return {"products": np.stack([_products(forms, directions | {
+        form.label: machine.denoise(x, sigma, patch_size=k, strength=1.0) - local
+        for form, machine in zip([form for form in forms if form.own], _along(run, pair, x, sigma))}, pair)
+        for pair in asked], axis=1)}
+
+
+def _products(forms: list[Form], directions: Mapping[str, np.ndarray], pair: Pair) -> np.ndarray:
+    """Of what the pair's attention adds with every form, (form, 3, images)."""
     added = directions[pair.name]
-    return {"products": np.stack([np.full((3, len(x)), np.nan) if form.label == pair.name
-                                  else np.stack(products(added, directions[form.label])) for form in forms])}
+    return np.stack([np.full((3, len(added)), np.nan) if form.label == pair.name
+                     else np.stack(products(added, directions[form.label])) for form in forms])
 
 
 def _along(run: Run, pair: Pair, x: np.ndarray, sigma: float) -> list:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from compare.study.config import StudyConfig
 from compare.study.folder import RunFolder, code_digest, read_part
 from empirical.array_file import write_arrays
 from theory import ddim
@@ -56,6 +57,12 @@ def sample_labels(seed: int, samples: Iterable[int], classes: Sequence[int]) -> 
         raise UserError("classes: got none, want at least one")
     drawn = [_generator(seed, sample, 1).integers(len(classes)) for sample in _checked(seed, samples)]
     return np.asarray(classes, dtype=np.int64)[drawn]
+
+
+def held_out_noise(config: StudyConfig, count: int, shape: tuple[int, int, int]) -> np.ndarray:
+    """Return the noise (count, C, H, W) of images that no network was trained on: after the calibration samples'."""
+    start = calibration_samples(config.calibration_samples).stop
+    return initial_noise(config.seed, range(start, start + count), shape)
 
 
 def evaluation_samples(count: int) -> range:

@@ -36,7 +36,7 @@ from compare.study.fit import (
 from compare.study.lineup import els_by, fitted
 from compare.study.networks import NetworkEntry, first_of_each
 from compare.study.pipeline import Fitted, Run
-from compare.study.sampling import Trajectory, calibration_samples, initial_noise, trajectory
+from compare.study.sampling import Trajectory, calibration_samples, held_out_noise, trajectory
 from theory.errors import UserError
 
 LOCAL = "local"
@@ -99,8 +99,7 @@ def _network_free(run: Run, sizes: list[int]) -> dict[str, Fit]:
         return {}
     images = found.images[:count].astype(np.float64)
     labels = None if found.labels is None else found.labels[:count]
-    start = calibration_samples(config.calibration_samples).stop
-    noise = initial_noise(config.seed, range(start, start + len(images)), images.shape[1:])
+    noise = held_out_noise(config, len(images), images.shape[1:])
     els, local, search = run.machines("equivariant_local"), run.machines("local"), _search(config)
 
     def losses(i: int, before: dict | None) -> dict[str, np.ndarray]:
