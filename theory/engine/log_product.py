@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.special import logsumexp
+
+from theory._kernels.cache import drop_stale
+from theory._kernels.log_product import log2_product
+from theory._kernels.posterior import LOG2E
+from theory._kernels.softmax import LN2
+from theory.engine.chunks import run_in_threads
+
+drop_stale([log2_product])
 
 UNDERFLOW_BELOW = 1e-280
 """An entry of the scaled product below this may have lost terms to underflow, and is added up by its logarithms."""
 
-MAX_TERMS = 1 << 22
-"""Terms of such entries that are held at once."""
+LANES = 16
+"""Numbers to a multiple of which those sums are filled up, at least those of any processor's vector."""
 
 
 def log_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -20,9 +27,19 @@ def log_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     left, right = a.max(axis=1, keepdims=True), b.max(axis=0, keepdims=True)
     in_float64 = lambda logs: np.exp(logs.astype(np.float64, copy=False))
     product = in_float64(a - left) @ in_float64(b - right)
-    rows, cols = np.nonzero(product < UNDERFLOW_BELOW)
+    underflown = product < UNDERFLOW_BELOW
     with np.errstate(divide="ignore"):
         result = np.log(product) + left + right
-    for some in np.array_split(np.arange(len(rows)), len(rows) * len(b) // MAX_TERMS + 1):
-        result[rows[some], cols[some]] = logsumexp(a[rows[some]] + b[:, cols[some]].T, axis=1)
+    rows = np.flatnonzero(underflown.any(axis=1))
+    if len(rows):
+        sums = np.empty_like(product)
+        run_in_threads(log2_product, rows, (_powers_of_two(a), _powers_of_two(b.T), underflown, sums), [])
+        result[underflown] = LN2 * sums[underflown]
     return result
+
+
+def _powers_of_two(logarithms: np.ndarray) -> np.ndarray:
+    """Rows in powers of two, filled up with -inf to a multiple of LANES."""
+    filled = np.full((len(logarithms), -(-logarithms.shape[1] // LANES) * LANES), -np.inf)
+    np.multiply(logarithms, LOG2E, out=filled[:, : logarithms.shape[1]])
+    return filled
