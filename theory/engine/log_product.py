@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.special import logsumexp
 
 from theory._kernels.cache import drop_stale
 from theory._kernels.log_product import log2_product
@@ -14,6 +15,9 @@ drop_stale([log2_product])
 
 UNDERFLOW_BELOW = 1e-280
 """An entry of the scaled product below this may have lost terms to underflow, and is added up by its logarithms."""
+
+MAX_TERMS = 1 << 22
+"""Terms of longer floats that are held at once."""
 
 LANES = 16
 """Numbers to a multiple of which those sums are filled up, at least those of any processor's vector."""
@@ -30,12 +34,24 @@ def log_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     underflown = product < UNDERFLOW_BELOW
     with np.errstate(divide="ignore"):
         result = np.log(product) + left + right
-    rows = np.flatnonzero(underflown.any(axis=1))
-    if len(rows):
-        sums = np.empty_like(product)
-        run_in_threads(log2_product, rows, (_powers_of_two(a), _powers_of_two(b.T), underflown, sums), [])
-        result[underflown] = LN2 * sums[underflown]
+    if underflown.any():
+        result[underflown] = (_of_float64 if a.dtype == np.float64 else _of_longer)(a, b, underflown)
     return result
+
+
+def _of_float64(a: np.ndarray, b: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The wanted (I, K) entries, one after the other."""
+    sums = np.empty(wanted.shape)
+    rows = np.flatnonzero(wanted.any(axis=1))
+    run_in_threads(log2_product, rows, (_powers_of_two(a), _powers_of_two(b.T), wanted, sums), [])
+    return LN2 * sums[wanted]
+
+
+def _of_longer(a: np.ndarray, b: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The same for logarithms that float64 would round."""
+    rows, cols = np.nonzero(wanted)
+    parts = np.array_split(np.arange(len(rows)), len(rows) * len(b) // MAX_TERMS + 1)
+    return np.concatenate([logsumexp(a[rows[some]] + b[:, cols[some]].T, axis=1) for some in parts])
 
 
 def _powers_of_two(logarithms: np.ndarray) -> np.ndarray:

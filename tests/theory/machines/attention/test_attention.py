@@ -163,9 +163,10 @@ def test_evidence_of_every_image_in_its_order(rng, monkeypatch):
     assert_allclose(machine.evidence(x, 0.5, labels=[1, 0, 0]), expected, atol=1e-9)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.longdouble])
 @pytest.mark.parametrize("J", [6, 40])
-def test_log_product_where_the_product_underflows(rng, J):
-    a, b = rng.normal(size=(4, J)), rng.normal(size=(J, 5))
+def test_log_product_where_the_product_underflows(rng, J, dtype):
+    a, b = rng.normal(size=(4, J)).astype(dtype), rng.normal(size=(J, 5)).astype(dtype)
     assert_allclose(log_product(a, b), np.log(np.exp(a) @ np.exp(b)), atol=1e-12)
     a[:, : J // 2] -= 2000.0
     b[J // 2 :] -= 3000.0
