@@ -37,6 +37,22 @@ class _VectorModel(models.PrimitiveModel):
 
 
 @intrinsic
+def own_frame(typingctx):
+    """Give the function that calls this a stack frame of its own, aligned like a vector.
+
+    A loop that needs more registers than there are keeps some vectors on the stack. Where these lie across two lines of
+    the cache, or two pages, they take several times as long; whether they do would depend on who calls the kernel.
+    """
+
+    def codegen(context, builder, signature, args):
+        builder.function.attributes.add("noinline")
+        builder.function.attributes.alignstack = BYTES
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@intrinsic
 def pointer(typingctx, array):
     """Where the numbers of a C-contiguous array begin."""
     if array.layout != "C":

@@ -11,7 +11,21 @@ import numpy as np
 from numba import njit
 
 from theory._kernels.cache import renamed
-from theory._kernels.vector import at, fma, item, lanes, larger, largest, load, lowest, pointer, splat, store, zeros
+from theory._kernels.vector import (
+    at,
+    fma,
+    item,
+    lanes,
+    larger,
+    largest,
+    load,
+    lowest,
+    own_frame,
+    pointer,
+    splat,
+    store,
+    zeros,
+)
 
 
 @njit
@@ -70,6 +84,7 @@ def _column_sums(term):
     """
 
     def sums(q, t, channels, kw, n, L, out, second):
+        own_frame()
         C, next_q, next_t = channels
         step, j = lanes(t), 0
         while j + 4 * step <= L:
@@ -195,6 +210,7 @@ def sweeping(consume):
     """
 
     def sweep(query, block, norms, geometry, width, products, scales, buffers, state):
+        own_frame()
         kh, kw, _, _, moves, columns = geometry
         band, rows = buffers
         n, length = block.shape[3], band.shape[2]
