@@ -42,7 +42,7 @@ def _study(args: Namespace, command: str) -> None:
     from compare.study.capacity import capacity_study
 
     plan = plan_on_networks("approach", CapacityConfig(), args, capacity_study, REPORT)
-    execute(plan, args.out, command, threads)
+    execute(plan, args, command, threads)
 
 
 main = main_of(parser, _study)

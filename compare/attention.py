@@ -77,7 +77,7 @@ def _study(args: Namespace, command: str) -> None:
             raise user_error(f"--{name.replace('_', '-')}: got it with --dataset {args.dataset}, want it for the other")
     from compare.execute import execute
 
-    execute(_pairs_plan(args) if of_pairs else _toy_plan(args), args.out, command, threads)
+    execute(_pairs_plan(args) if of_pairs else _toy_plan(args), args, command, threads)
 
 
 def _toy_plan(args: Namespace) -> Plan:
@@ -106,8 +106,8 @@ def _pairs_plan(args: Namespace) -> Plan:
     else:
         inputs = trained_networks(recipes(args.dataset, **asked), config.points, data_dir)
 
-    def study(folder, command):
-        networks, _ = inputs.load(folder, config.device, False, command)
+    def study(folder, command, place):
+        networks, _ = inputs.load(folder, config.device, False, command, place)
         return pairs_study(networks, inputs.training, config, folder.config)
 
     return Plan(f"attention-{inputs.name}", inputs.record(config), "result.nc", study, REPORT)

@@ -38,18 +38,18 @@ def _calibrate(args: Namespace, command: str) -> None:
     from compare.study.config import ImageConfig
     from compare.study.image_inputs import given_networks
     from compare.study.images import image_study
-    from compare.study.pipeline import fits_alone
+    from compare.study.pipeline import FITS_ALONE
 
     config = ImageConfig(validation_images=min(args.samples, ImageConfig.validation_images)).with_given(
         {"seed": args.seed, "steps": args.steps, "calibration_samples": args.samples, "patch_sizes": args.patch_sizes,
          "device": device(args.device)})
     inputs = given_networks(args.checkpoint, config.validation_images, args.data_dir)
 
-    def study(folder, command):
-        networks, _ = inputs.load(folder, config.device, False, command)
+    def study(folder, command, place):
+        networks, _ = inputs.load(folder, config.device, False, command, place)
         return image_study(networks, inputs.training, config, folder.config)
 
-    execute(Plan("scales", inputs.record(config), "calibration.nc", study, images.FITS, fits_alone), args.out, command,
+    execute(Plan("scales", inputs.record(config), "calibration.nc", study, images.FITS, FITS_ALONE), args, command,
             threads)
 
 

@@ -36,7 +36,12 @@ class Parser(argparse.ArgumentParser):
         add("--device", choices=("auto", "cpu", "cuda"), default="auto",
             help="of the networks (default: cuda if there is)")
         add("--jobs", type=int, metavar="N", help="CPU threads (default: all)")
+        self.add_dry_run()
         self.add_error_options()
+
+    def add_dry_run(self) -> None:
+        """Add the option to say what the command will take, and no more."""
+        self.add_argument("--dry-run", action="store_true", help="say what it will take, and do nothing")
 
     def add_error_options(self) -> None:
         """Add what a command does about errors and messages."""
@@ -57,6 +62,7 @@ def main_of(parser: Callable[[], Parser], work: Callable[[argparse.Namespace, st
         argv = sys.argv[1:] if argv is None else argv
         parse = parser()
         args = parse.parse_args(argv)
+        args.prog = parse.prog
         logging.basicConfig(level=args.log_level.upper(), format="%(levelname)s %(name)s: %(message)s")
         return run(parse.prog, lambda: work(args, f"{parse.prog} {shlex.join(argv)}"), args.traceback)
 
@@ -137,12 +143,10 @@ Progress = Callable[[list, str], Iterable[Any]]
 
 
 def bar(things: list, what: str) -> Iterable[Any]:
-    """Show a bar on stderr where that is a terminal, and a line a minute in a log."""
+    """Show a bar on stderr where that is a terminal; a log has a line a minute (`empirical.progress.Progress`)."""
     from tqdm import tqdm
 
-    interactive = sys.stderr.isatty()
-    return tqdm(things, desc=what, leave=False, mininterval=0.1 if interactive else 60.0,
-                delay=0.0 if interactive else 60.0, ascii=not interactive)
+    return tqdm(things, desc=what, leave=False) if sys.stderr.isatty() else things
 
 
 def quiet(things: list, what: str) -> Iterable[Any]:

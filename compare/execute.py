@@ -8,53 +8,67 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-import xarray as xr
-
 from compare.cli import bar, device, set_threads
 from compare.report.report import Report
 from compare.result import schema
 from compare.study.config import NetworksConfig
-from compare.study.folder import RunFolder, short_hash
+from compare.study.folder import Parts, RunFolder, short_hash
 from compare.study.networks import expand_names, find_all, weights_of
-from compare.study.pipeline import Study, carry_out
+from compare.study.pipeline import WHOLE, Stages, Study, carry_out
+from compare.study.place import Here, Place
+from compare.study.price import foretell
 from empirical.atomic import write_text
+from empirical.progress import Progress, announce
+
+LESS = "--samples and --quick make it smaller"
 
 
 class Plan(NamedTuple):
     """What a command is to compute.
 
     name: of the folder; resolved: everything that decides the numbers, as JSON; file: the dataset's name
-    study: from the folder and the command to be recorded; carry_out: how the dataset is made of these
-    report: what is said of the dataset, and its figures
+    study: from the folder, the command to be recorded and the place where denoisers answer
+    report: what is said of the dataset, and its figures; stages: which of the study
     """
 
     name: str
     resolved: dict
     file: str
-    study: Callable[[RunFolder, str], Study]
+    study: Callable[[Parts, str, Place], Study]
     report: Report
-    carry_out: Callable[[Study, RunFolder, str], xr.Dataset] = carry_out
+    stages: Stages = WHOLE
 
 
-def execute(plan: Plan, out: Path | None, command: str, threads: int) -> None:
-    """Compute the dataset, unless it is there, write tables and figures, and print the table and where all is."""
-    folder = RunFolder(out or Path("runs") / f"{plan.name}-{short_hash(plan.resolved)}", plan.resolved, bar)
+def execute(plan: Plan, args: Namespace, command: str, threads: int) -> None:
+    """Compute the dataset, unless it is there, write tables and figures, and print the table and where all is.
+
+    args: with out, prog and dry_run; what the dataset will take is said first, and with dry_run no more done.
+    """
+    path, here = args.out or Path("runs") / f"{plan.name}-{short_hash(plan.resolved)}", Here()
+    result, forecast = path / plan.file, None
+    if not result.is_file():
+        set_threads(threads)
+        forecast = foretell(plan.study, plan.stages, path, plan.resolved, command, here, threads)
+        announce(args.prog, forecast, LESS)
+    if args.dry_run:
+        return
+    folder = RunFolder(path, plan.resolved, bar)
     try:
-        path = folder.path / plan.file
-        if path.is_file():
-            sys.stderr.write(f"{folder.path} is done; delete it to run again\n")
+        if forecast is None:
+            sys.stderr.write(f"{path} is done; delete it to run again\n")
         else:
-            set_threads(threads)
-            schema.write(plan.carry_out(plan.study(folder, command), folder, command), path)
-        dataset = schema.read(path)
-        text, table, numbers = plan.report.text(dataset), folder.path / "table.txt", folder.path / "summary.csv"
+            with Progress(args.prog, forecast) as folder.foretold:
+                study = plan.study(folder, command, here)
+                schema.write(carry_out(study, folder, command, here, plan.stages), result)
+        dataset = schema.read(result)
+        text, table, numbers = plan.report.text(dataset), path / "table.txt", path / "summary.csv"
         write_text(table, text)
         write_text(numbers, plan.report.tidy(dataset).to_csv(index=False))
-        figures = plan.report.draw(dataset, folder.path / "figures")
+        figures = plan.report.draw(dataset, path / "figures")
     finally:
         folder.close()
     print(text)
-    print("\n".join(map(str, ("Written:", path, table, numbers, *figures))))
+    print("\n".join(map(str, ("Written:", result, table, numbers, *figures))))
 
 
 def plan_on_networks(name: str, config: NetworksConfig, args: Namespace, study: Callable[..., Study],
@@ -66,4 +80,4 @@ def plan_on_networks(name: str, config: NetworksConfig, args: Namespace, study: 
     config = config.with_given(vars(args) | {"networks": expand_names(args.networks), "device": device(args.device)})
     stems = find_all(config.networks)
     return Plan(name, config.to_json() | weights_of(config.networks, stems), f"{name}.nc",
-                lambda folder, _: study(config, stems, folder), report)
+                lambda folder, *_: study(config, stems, folder), report)

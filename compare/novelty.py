@@ -20,6 +20,9 @@ from empirical.size_option import Size
 AT_ONCE = 16
 """Images of a part: what a killed run loses at most."""
 
+NAMED = 1.35
+"""What `attribute` takes of the time of `denoise` (docs/theory/speed.md)."""
+
 
 def parser() -> Parser:
     """The command line."""
@@ -44,6 +47,7 @@ def parser() -> Parser:
     add("--seed", type=int, default=0, help="of the draws (default: 0)")
     add("--data-dir", type=Path, metavar="FOLDER", help="where data sets are looked for first")
     add("--out", type=Path, default=Path("novelty"), metavar="FOLDER", help="run folder (default: novelty)")
+    parse.add_dry_run()
     parse.add_error_options()
     return parse
 
@@ -52,6 +56,7 @@ def _novelty(args: Namespace, command: str) -> None:
     _check(args)
     from compare.attribution.copies import copy_test, first_of_near_twins, first_of_twins, largest_false_rate
     from compare.study.folder import RunFolder
+    from empirical.progress import Progress, announce
 
     training, samples, held_out = _sets(args)
     unequal = first_of_twins(training.images)
@@ -63,9 +68,15 @@ def _novelty(args: Namespace, command: str) -> None:
     machines = _machines(args, images)
     settings = {name: getattr(args, name) for name in ("null", "sigma", "machine", "patch_size", "boundary", "seed")}
     prints = {"samples": samples.fingerprint, "train": training.fingerprint}
-    folder = RunFolder(args.out, {**settings, **prints, "held_out": held_out and held_out.fingerprint})
-    null = _null(folder, machines, images, held_out, args)
-    found = _sources(folder, machines, samples.images, args.sigma, kept)
+    config = {**settings, **prints, "held_out": held_out and held_out.fingerprint}
+    forecast = _forecast(args, config, machines, len(samples.images), held_out)
+    announce(args.prog, forecast, "--subset and --null make it smaller")
+    if args.dry_run:
+        return
+    folder = RunFolder(args.out, config)
+    with Progress(args.prog, forecast) as folder.foretold:
+        null = _null(folder, machines, images, held_out, args)
+        found = _sources(folder, machines, samples.images, args.sigma, kept)
     rate = args.level if held_out is not None else largest_false_rate(args.level, args.null, len(images))
     dataset = copy_test(samples.images, found, *null, args.level).assign_attrs(
         command=command, level=args.level, largest_false_rate=rate, **settings, **prints,
@@ -108,6 +119,25 @@ def _machines(args: Namespace, images) -> tuple:
 
     patches = {"local": LocalScore, "els": EquivariantLocalScore}[args.machine]
     return IdealScore(images), patches(images, args.patch_size, args.boundary)
+
+
+def _forecast(args: Namespace, config: dict, machines: tuple, samples: int, held_out):
+    """What the errors of the null and the sources of the samples will take, and which parts of them are there."""
+    from compare.study.folder import Parts, check_folder, part_arrays
+    from empirical.progress import Forecast, used_memory
+    from theory.engine.chunks import thread_count
+
+    check_folder(args.out, config)
+    null = args.null if held_out is None else len(held_out.images)
+    at_once = sum(machine.cost(AT_ONCE, args.sigma).seconds for machine in machines) / AT_ONCE
+    alone = sum(machine.cost(1, args.sigma).seconds for machine in machines)
+    each = {"null": alone if held_out is None else at_once, "samples": NAMED * at_once}
+    prices = {f"{name} {start}": each[name] * min(AT_ONCE, count - start)
+              for name, count in (("null", null), ("samples", samples)) for start in range(0, count, AT_ONCE)}
+    folder = Parts(args.out, config)
+    done = sum(price for name, price in prices.items() if part_arrays(folder.part_file(name))[0] is not None)
+    return Forecast(f"{samples} samples, {null} images of the null", sum(prices.values()), done, used_memory(),
+                    thread_count(), prices)
 
 
 def _write(out: Path, dataset, training, samples) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from torch import get_num_threads
 
 from compare.cli import bar
 from compare.result.schema import write
@@ -17,8 +18,11 @@ from compare.study.config import ImageConfig
 from compare.study.folder import RunFolder
 from compare.study.images import image_study
 from compare.study.networks import NetworkEntry, TrainingSet, Validation
-from compare.study.pipeline import carry_out
+from compare.study.pipeline import WHOLE, carry_out
+from compare.study.place import Here
+from compare.study.price import foretell
 from empirical.datasets import Dataset
+from empirical.progress import Progress, announce
 from theory import arguments
 from theory.errors import UserError
 
@@ -53,8 +57,12 @@ def compare_own(network, images, labels=None, *, boundary: str = "zeros", valida
     with tempfile.TemporaryDirectory() as temporary:
         folder = RunFolder(Path(out or temporary), {**asdict(config), **record}, bar)
         study = image_study([NetworkEntry("own", 0, network, receptive_field=receptive_field)], ours, config, record)
+        here, command = Here(), "compare.own.compare_own"
         try:
-            result = carry_out(study, folder, "compare.own.compare_own")
+            forecast = foretell(lambda *_: study, WHOLE, folder.path, folder.config, command, here, get_num_threads())
+            announce("compare_own", forecast, "fewer samples make it smaller")
+            with Progress("compare_own", forecast) as folder.foretold:
+                result = carry_out(study, folder, command, here)
             write(result, folder.path / "result.nc")
         finally:
             folder.close()

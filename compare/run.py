@@ -96,7 +96,7 @@ def _compare(args: Namespace, command: str) -> None:
     from compare.execute import execute
 
     args.device = device(args.device)
-    execute(_toy_plan(args) if toy else _image_plan(args), args.out, command, threads)
+    execute(_toy_plan(args) if toy else _image_plan(args), args, command, threads)
 
 
 def _refuse(args: Namespace, options: tuple[str, ...], study: str) -> None:
@@ -122,7 +122,8 @@ def _toy_plan(args: Namespace) -> Plan:
     config = _configured(ToyConfig(), args)
     if "retrain" in args and args.training_steps is None:
         config = config.with_given({"training_steps": 200 if args.quick else shipped_config("cnn").steps})
-    return Plan("toy", resolved(config), "result.nc", lambda folder, _: toy_study(config, folder), toy.REPORT)
+    return Plan("toy", resolved(config), "result.nc", lambda folder, _, place: toy_study(config, folder, place),
+                toy.REPORT)
 
 
 def _image_plan(args: Namespace) -> Plan:
@@ -141,8 +142,8 @@ def _image_plan(args: Namespace) -> Plan:
         inputs = trained_networks(_recipes(args), config.validation_images, data_dir)
     resolved = inputs.record(config) | {"snapshots": follow, "published": getattr(args, "published", args.dataset)}
 
-    def study(folder, command):
-        networks, on_the_way = inputs.load(folder, config.device, follow, command)
+    def study(folder, command, place):
+        networks, on_the_way = inputs.load(folder, config.device, follow, command, place)
         return image_study(networks, inputs.training, config, folder.config, on_the_way)
 
     return Plan(inputs.name, resolved, "result.nc", study, images.REPORT)

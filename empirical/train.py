@@ -14,7 +14,9 @@ most the steps since the last one, and the same command goes on from there.
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import shlex
 import signal
 import sys
@@ -90,15 +92,34 @@ def _train(config, args: Namespace, command: str, interrupts: Interrupts) -> int
         raise UserError(f"threads: got {threads}, want at least 1")
     import torch
 
-    from empirical.training.loop import Stopped, train
+    from empirical.progress import Progress, announce
+    from empirical.training.command_line import PROG
+    from empirical.training.forecast import foretell
 
     if threads is not None:
         torch.set_num_threads(threads)
+    data_dir, rank = getattr(args, "data_dir", None), int(os.environ.get("RANK", 0))
+    forecast = foretell(config, args.out, config.load(data_dir), args.device)
+    if rank == 0 and forecast.left:
+        announce(PROG, forecast, "--steps and --preset make it smaller")
+    if args.dry_run:
+        return 0
     args.out.parent.mkdir(parents=True, exist_ok=True)
+    log = None if rank == 0 else io.StringIO()
+    with Progress(PROG, forecast, log) as progress:
+        return _trained(config, args, command, interrupts, progress)
+
+
+def _trained(config, args: Namespace, command: str, interrupts: Interrupts, progress) -> int:
+    from empirical.training.loop import Stopped, train
+
+    def stop() -> bool:
+        progress.add(progress.forecast.parts.get("step", 0.0))
+        return interrupts.stop()
+
     try:
         out = train(config, args.out, data_dir=getattr(args, "data_dir", None), device=args.device,
-                    checkpoint_every=args.checkpoint_every, snapshots=args.snapshots, stop=interrupts.stop,
-                    command=command)
+                    checkpoint_every=args.checkpoint_every, snapshots=args.snapshots, stop=stop, command=command)
     except Stopped as stopped:
         print(f"{stopped} of {config.steps}; the same command goes on from there", file=sys.stderr)
         return interrupts.status

@@ -51,7 +51,8 @@ def along_training(run: Run, snapshots: Mapping[int, NetworkEntry]) -> xr.Datase
     """
     most = max(run.config.network_steps)
     values = np.empty((len(run.predicted), len(snapshots), len(run.noise)))
-    for s, (step, network) in enumerate(run.folder.progress(list(snapshots.items()), "snapshots")):
+    for s, (step, entry) in enumerate(run.folder.progress(list(snapshots.items()), "snapshots")):
+        network = run.place.network(entry)
         images = sample(run.folder, f"snapshot {network.name} {step} {most}", network.denoiser, run.noise,
                         run.schedule, most, labels=run.labels, grouped=True)
         values[:, s] = [agreement(prediction.images, round_mantissa(images)).pearson_r for prediction in run.predicted]

@@ -8,19 +8,20 @@ from pathlib import Path
 
 from compare.result.identity import variant_name
 from compare.study.config import StudyConfig
-from compare.study.folder import RunFolder
+from compare.study.folder import Parts
 from compare.study.networks import (
     NetworkEntry,
     TrainingSet,
     check_recipes,
+    image_networks,
     image_training_set,
-    load_images,
+    load_network,
     recipes_of,
     snapshots,
 )
+from compare.study.place import Place
 from empirical import checkpoint
 from empirical.training.image_config import ImageTrainConfig
-from empirical.training.loop import train
 from theory.errors import UserError
 
 STATES = 50
@@ -61,25 +62,40 @@ class ImageInputs:
                 "conditional": recipe.conditional, "data_fingerprint": self.training.fingerprint,
                 "published": recipe.dataset, "networks": dict(zip(self.names, made))}
 
-    def load(self, folder: RunFolder, device: str, follow: bool,
-             command: str) -> tuple[list[NetworkEntry], dict[int, NetworkEntry]]:
+    def load(self, folder: Parts, device: str, follow: bool, command: str,
+             place: Place) -> tuple[list[NetworkEntry], dict[int, NetworkEntry]]:
         """Return the networks, trained first where they are not, and with `follow` the first one by training step."""
-        stems = self.stems or self._trained(folder, device, follow, command)
-        networks = load_images(stems, self.training, device)
-        if not follow:
-            return networks, {}
-        kept = dict(snapshots(stems[0]))
-        on_the_way = dict(zip(kept, load_images(list(kept.values()), self.training, device)))
-        return networks, on_the_way | {self.recipes[0].steps: networks[0]}
+        stems = self.stems or [folder.path / "networks" / name for name in self.names]
+        if self.stems is None:
+            def trained(which: tuple[ImageTrainConfig, Path]) -> tuple[NetworkEntry, str]:
+                with folder.working(f"training {which[1].name}"):
+                    return self._trained(*which, device, follow, command, place)
 
-    def _trained(self, folder: RunFolder, device: str, follow: bool, command: str) -> list[Path]:
-        """The networks in the run's folder, each trained or taken from there."""
-        home = folder.path / "networks"
-        home.mkdir(exist_ok=True)
-        return [train(recipe, home / name, data_dir=self.data_dir, device=device, command=command,
-                      checkpoint_every=max(1, recipe.steps // STATES),
-                      snapshots=sorted({recipe.steps // share for share in SNAPSHOTS} - {0}) if follow else ())
-                for name, recipe in zip(self.names, self.recipes)]
+            found = folder.each(trained, list(zip(self.recipes, stems)), "networks")
+        else:
+            found = [load_network(stem, device) for stem in stems]
+        networks = image_networks(found, self.training)
+        return networks, self._on_the_way(stems[0], networks[0], device) if follow else {}
+
+    def _trained(self, recipe: ImageTrainConfig, stem: Path, device: str, follow: bool, command: str,
+                 place: Place) -> tuple[NetworkEntry, str]:
+        """A network in the run's folder, trained or taken from there."""
+        return place.trained(recipe, stem, device, data_dir=self.data_dir, command=command,
+                             checkpoint_every=max(1, recipe.steps // STATES),
+                             snapshots=snapshot_steps(recipe) if follow else ())
+
+    def _on_the_way(self, stem: Path, network: NetworkEntry, device: str) -> dict[int, NetworkEntry]:
+        """The first network by training step; where it is not trained yet, itself at all of them."""
+        kept = dict(snapshots(stem))
+        found = dict(zip(kept, image_networks([load_network(path, device) for path in kept.values()], self.training)))
+        if self.stems is None and not kept:
+            found = dict.fromkeys(snapshot_steps(self.recipes[0]), network)
+        return found | {self.recipes[0].steps: network}
+
+
+def snapshot_steps(recipe: ImageTrainConfig) -> list[int]:
+    """Return the training steps whose networks are kept."""
+    return sorted({recipe.steps // share for share in SNAPSHOTS} - {0})
 
 
 def given_networks(paths: Sequence[Path], validation: int, data_dir: Path | None,

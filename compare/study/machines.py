@@ -18,6 +18,7 @@ from empirical.datasets import Dataset
 from theory import (
     AttentionScore,
     ConsensusScore,
+    Cost,
     CovarianceLocalScore,
     EquivariantLocalScore,
     GaussianMixtureScore,
@@ -60,6 +61,12 @@ class IdealInterpolation:
     def __init__(self, local: EquivariantLocalScore, ideal: IdealScore):
         self.local, self.ideal = local, ideal
 
+    def cost(self, batch: int, sigma: float, **options) -> Cost:
+        """Return that of both machines."""
+        options.pop("strength", None)
+        local, ideal = self.local.cost(batch, sigma, **options), self.ideal.cost(batch, sigma)
+        return Cost(local.pairs + ideal.pairs, local.bytes + ideal.bytes, local.seconds + ideal.seconds)
+
     def denoise(self, x, sigma, *, patch_size, strength):
         return self.denoise_strengths(x, sigma, [strength], patch_size=patch_size)[0]
 
@@ -73,18 +80,17 @@ class Machines:
 
     def __init__(self, training: TrainingSet):
         self.training = training
-        self._built: dict[tuple[str, str], object] = {}
+        self._built: dict[tuple[str, str, str], object] = {}
 
     def __call__(self, kind: str, attention: str = "", along: NetworkEntry | None = None):
         """Return the machine of a kind of `result.words.MACHINE_KINDS`, with an attention rule where it attends.
 
-        along: the network whose map it attends along, with attention NETWORK_MAP; such a machine is built anew.
+        along: the network whose map it attends along, with attention NETWORK_MAP.
         """
-        if attention == NETWORK_MAP:
-            return self._build(kind, along.attention_map)
-        if (kind, attention) not in self._built:
-            self._built[kind, attention] = self._build(kind, attention)
-        return self._built[kind, attention]
+        key = kind, attention, along.name if attention == NETWORK_MAP else ""
+        if key not in self._built:
+            self._built[key] = self._build(kind, along.attention_map if attention == NETWORK_MAP else attention)
+        return self._built[key]
 
     def attending(self, kind: str, alpha: np.ndarray):
         """Return a machine that attends along a given map, (P, P) or (B, P, P)."""

@@ -13,6 +13,7 @@ from compare.result.identity import NetworkIdentity, variant_name
 from empirical import checkpoint
 from empirical.adapters import NetworkDenoiser
 from empirical.datasets import Dataset, DatasetNotFound, load
+from empirical.networks import NETWORKS
 from empirical.pairs import PairedImages
 from empirical.toy import ToyLayout
 from empirical.toy_networks import SHIPPED, VARIANTS
@@ -107,12 +108,21 @@ def load_network(stem: Path, device: str) -> tuple[NetworkEntry, str]:
     network, record = checkpoint.load(stem, device)
     toy = record["config"]["dataset"] == "toy"
     recipe = (TrainConfig if toy else ImageTrainConfig).from_json(record["config"])
-    variant = variant_name("cnn" if toy else recipe.network, recipe.attention)
     denoiser = NetworkDenoiser(network, SCHEDULE, prediction=record.get("prediction", "eps"))
-    entry = NetworkEntry(variant, recipe.seed, denoiser, recipe.attention,
-                         network.receptive_field, recipe, record.get("step", -1),
-                         checkpoint.digest(stem))
-    return entry, record["data_fingerprint"]
+    return _entry(recipe, denoiser, record.get("step", -1), checkpoint.digest(stem)), record["data_fingerprint"]
+
+
+def untrained_network(recipe: Recipe, dataset: Dataset, device: str) -> NetworkEntry:
+    """Return the network of a recipe as it is before any training."""
+    architecture, arguments = recipe.architecture(dataset)
+    denoiser = NetworkDenoiser(NETWORKS[architecture](**arguments).to(device).eval(), SCHEDULE)
+    return _entry(recipe, denoiser, 0, "")
+
+
+def _entry(recipe: Recipe, denoiser: NetworkDenoiser, step: int, digest: str) -> NetworkEntry:
+    variant = variant_name(recipe.network if isinstance(recipe, ImageTrainConfig) else "cnn", recipe.attention)
+    return NetworkEntry(variant, recipe.seed, denoiser, recipe.attention, denoiser.network.receptive_field, recipe,
+                        step, digest)
 
 
 # The toy set
@@ -143,11 +153,15 @@ def weights_of(names: Sequence[str], stems: Sequence[Path]) -> dict:
 
 
 def load_toy(stems: Sequence[Path], device: str) -> tuple[list[NetworkEntry], TrainingSet]:
+    """Return toy networks of checkpoints, see `toy_networks`."""
+    return toy_networks([load_network(stem, device) for stem in stems])
+
+
+def toy_networks(found: Sequence[tuple[NetworkEntry, str]]) -> tuple[list[NetworkEntry], TrainingSet]:
     """Return toy networks, by variant and training seed, and the training set of all of them.
 
-    UserError: networks of different data or padding.
+    found: each network, and the fingerprint of its data. UserError: networks of different data or padding.
     """
-    found = [load_network(stem, device) for stem in stems]
     networks = [entry for entry, _ in found]
     recipe, dataset = networks[0].recipe, networks[0].recipe.load()
     if {fingerprint for _, fingerprint in found} != {dataset.fingerprint}:
@@ -163,12 +177,11 @@ def load_toy(stems: Sequence[Path], device: str) -> tuple[list[NetworkEntry], Tr
 # Images
 
 
-def load_images(stems: Sequence[Path], training: TrainingSet, device: str) -> list[NetworkEntry]:
+def image_networks(found: Sequence[tuple[NetworkEntry, str]], training: TrainingSet) -> list[NetworkEntry]:
     """Return networks of image recipes. UserError: one that was trained on other images than these."""
-    found = [load_network(stem, device) for stem in stems]
-    for stem, (_, fingerprint) in zip(stems, found):
+    for entry, fingerprint in found:
         if fingerprint != training.fingerprint:
-            raise UserError(f"networks: {stem.name} was trained on other images than are found now, want the images "
+            raise UserError(f"networks: {entry.name} was trained on other images than are found now, want the images "
                             "that it was trained on")
     return [entry for entry, _ in found]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -14,9 +15,10 @@ from compare.result.identity import MachineIdentity
 from compare.result.provenance import provenance
 from compare.result.schema import Generation, Prediction, build, round_mantissa, variable
 from compare.study.config import StudyConfig
-from compare.study.folder import RunFolder
-from compare.study.machines import Machines, StudyMachine
+from compare.study.folder import Parts, RunFolder
+from compare.study.machines import StudyMachine
 from compare.study.networks import NetworkEntry, TrainingSet
+from compare.study.place import Here, Place
 from compare.study.sampling import calibration_samples, evaluation_samples, initial_noise, sample, sample_labels
 
 
@@ -59,10 +61,11 @@ class Study:
 class Run:
     """A study as it is carried out in a folder: every stage is made once, when it is first asked for."""
 
-    def __init__(self, study: Study, folder: RunFolder):
-        self.study, self.folder, self.config, self.networks = study, folder, study.config, list(study.networks)
-        self.training, self.machines = study.training, Machines(study.training)
-        self.schedule = self.networks[0].denoiser.schedule
+    def __init__(self, study: Study, folder: Parts, place: Place | None = None):
+        self.study, self.folder, self.config, self.place = study, folder, study.config, place or Here()
+        self.training, self.schedule = study.training, study.networks[0].denoiser.schedule
+        self.networks = [self.place.network(network) for network in study.networks]
+        self.machines = self.place.machines(study.training)
         self.noise, self.labels = self.start(evaluation_samples(self.config.samples))
 
     def start(self, samples: Sequence[int]) -> tuple[np.ndarray, np.ndarray | None]:
@@ -74,10 +77,13 @@ class Run:
     @cached_property
     def generated(self) -> list[Generation]:
         """What every network draws, at each number of steps."""
+        def draw(wanted: tuple[NetworkEntry, int]) -> Generation:
+            network, steps = wanted
+            return Generation(network.identity(steps),
+                              self.draw(f"generated {network.name} {steps}", network.denoiser, steps))
+
         wanted = [(network, steps) for network in self.networks for steps in self.config.network_steps]
-        return [Generation(network.identity(steps),
-                           self.draw(f"generated {network.name} {steps}", network.denoiser, steps))
-                for network, steps in self.folder.progress(wanted, "network samples")]
+        return self.folder.each(draw, wanted, "network samples")
 
     @cached_property
     def fitted(self) -> Fitted:
@@ -96,9 +102,18 @@ class Run:
     def predicted(self) -> list[Prediction]:
         """What every machine draws."""
         steps = self.config.steps
-        return [machine.prediction(self.draw(f"predicted {machine.name}", machine.machine, steps,
-                                             patch_sizes=machine.patch_sizes, strengths=machine.strengths), steps)
-                for machine in self.folder.progress(self.lineup, "machine samples")]
+
+        def draw(machine: StudyMachine) -> Prediction:
+            images = self.draw(f"predicted {machine.name}", machine.machine, steps, patch_sizes=machine.patch_sizes,
+                               strengths=machine.strengths)
+            return machine.prediction(images, steps)
+
+        return self.folder.each(draw, self.lineup, "machine samples")
+
+    @cached_property
+    def probed(self) -> list[xr.Dataset]:
+        """What the study's probes found."""
+        return [probe(self) for probe in self.study.probes]
 
     def draw(self, name: str, denoiser, steps: int, **settings) -> np.ndarray:
         """Return the images that a denoiser draws from the run's noise."""
@@ -114,27 +129,48 @@ class Run:
         return always(identity.patch_size), always(identity.strength)
 
 
-def carry_out(study: Study, folder: RunFolder, command: str) -> xr.Dataset:
-    """Return the study's dataset. command: how the user asked for it, for the record.
+class Stages(NamedTuple):
+    """Which stages of a run are made, the dataset of run and command, and whether samples are drawn."""
+
+    make: Callable[[Run], object]
+    dataset: Callable[[Run, str], xr.Dataset]
+    samples: bool
+
+
+def carry_out(study: Study, folder: RunFolder, command: str, place: Place | None = None,
+              stages: Stages | None = None) -> xr.Dataset:
+    """Return the study's dataset. command: how the user asked for it, for the record. place: where denoisers answer.
 
     Parts that are done are found in the folder, and others kept there. UserError: what networks and data do not allow.
     """
-    run = Run(study, folder)
-    generated, fitted, predicted = run.generated, run.fitted, run.predicted
-    found = [fitted.variables, *(probe(run) for probe in study.probes)]
-    result = build(run.noise, predicted, generated, study.judged, _attributes(run, command))
+    run, stages = Run(study, folder, place), stages or WHOLE
+    stages.make(run)
+    return stages.dataset(run, command)
+
+
+def _make_all(run: Run) -> None:
+    for _ in (run.generated, run.fitted, run.predicted, run.probed):
+        pass
+
+
+def _whole(run: Run, command: str) -> xr.Dataset:
+    result = build(run.noise, run.predicted, run.generated, run.study.judged, _attributes(run, command))
     if run.labels is not None:
         result = result.assign_coords(label=variable("sample", run.labels, "class that the sample was drawn with"))
+    found = [run.fitted.variables, *run.probed]
     return xr.merge([result, *found], combine_attrs="override", join="exact", compat="no_conflicts")
 
 
-def fits_alone(study: Study, folder: RunFolder, command: str) -> xr.Dataset:
-    """Return the study's fits alone, as a dataset over (fitted_variant, rule, step)."""
-    run = Run(study, folder)
-    step = np.arange(study.config.steps)
+def _fits(run: Run, command: str) -> xr.Dataset:
+    """The fits, over (fitted_variant, rule, step)."""
+    step = np.arange(run.config.steps)
     steps = {"step": variable("step", step, "step of the sampler, 0 = least noise"),
-             "t": variable("step", (step + 1) / study.config.steps, "time of the step, (step + 1) / steps")}
+             "t": variable("step", (step + 1) / run.config.steps, "time of the step, (step + 1) / steps")}
     return run.fitted.variables.assign_coords(steps).assign_attrs(_attributes(run, command))
+
+
+WHOLE, FITS_ALONE = Stages(_make_all, _whole, True), Stages(lambda run: run.fitted, _fits, False)
+"""All of a study, and its fits alone."""
 
 
 def _attributes(run: Run, command: str) -> dict:

@@ -7,16 +7,13 @@ or one step of the group.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from compare.study.config import StudyConfig
-from compare.study.folder import RunFolder, code_digest, read_part
-from empirical.array_file import write_arrays
+from compare.study.folder import Parts
 from theory import ddim
 from theory.errors import UserError
 from theory.schedules import Schedule
@@ -24,12 +21,9 @@ from theory.schedules import Schedule
 CALIBRATION_START = 1_000_000
 """Samples from this index on are for calibration; below it, for evaluation. One seed then serves both, disjointly."""
 
-GROUP = 20
+GROUP = 5
 """Samples that go through the sampler together, at most; never more than steps, so that one step of all of them, the
-most that a kill loses of a machine's work, costs no more than one sample."""
-
-KEEP_EVERY = 5.0
-"""Seconds between states on disk; a machine's step of a group mostly takes longer, and then each is kept."""
+most that a kill loses of a machine's work, costs no more than one sample. On a CPU more of them save no time."""
 
 
 def initial_noise(seed: int, samples: Iterable[int], shape: tuple[int, int, int]) -> np.ndarray:
@@ -118,31 +112,7 @@ def trajectory(network, phi_1: np.ndarray, schedule: Schedule, steps: int, label
     return Trajectory(t, np.asarray(schedule.alpha_bar(t), dtype=np.float64), phi, x0)
 
 
-class CachedDenoiser:
-    """A denoiser whose answers are kept in a file: asked the same again after a kill, it reads them back."""
-
-    def __init__(self, denoiser, file: Path):
-        self.denoiser, self.file = denoiser, file
-        self.answers, self.asked, self.seconds, self.kept_at = [], 0, 0.0, time.monotonic()
-        if (kept := read_part(file)) is not None:
-            self.answers, self.seconds = list(kept["x0"]), float(kept["seconds"])
-
-    def denoise(self, x, sigma, **options):
-        if self.asked == len(self.answers):
-            started = time.monotonic()
-            self.answers.append(self.denoiser.denoise(x, sigma, **options))
-            self.seconds += time.monotonic() - started
-            self._keep()
-        self.asked += 1
-        return self.answers[self.asked - 1]
-
-    def _keep(self) -> None:
-        if time.monotonic() >= self.kept_at + KEEP_EVERY:
-            write_arrays(self.file, {"code": code_digest(), "x0": np.stack(self.answers), "seconds": self.seconds})
-            self.kept_at = time.monotonic()
-
-
-def sample(folder: RunFolder, name: str, denoiser, noise: np.ndarray, schedule: Schedule, steps: int, *,
+def sample(folder: Parts, name: str, denoiser, noise: np.ndarray, schedule: Schedule, steps: int, *,
            labels: np.ndarray | None = None, patch_sizes=None, strengths=None, grouped: bool = False) -> np.ndarray:
     """Return the images (S, C, H, W) that a machine or network draws from noise (S, C, H, W), kept in the folder.
 
@@ -155,21 +125,21 @@ def sample(folder: RunFolder, name: str, denoiser, noise: np.ndarray, schedule: 
         return folder.cached(name, lambda: {"images": ddim(denoiser, noise, schedule, **settings, **given)})["images"]
     size = min(GROUP, steps)
     groups = [slice(start, min(start + size, len(noise))) for start in range(0, len(noise), size)]
-    return np.concatenate([_group(folder, name, denoiser, noise[which], schedule, settings,
-                                  None if labels is None else labels[which], which)
-                           for which in folder.progress(groups, name)])
+    return np.concatenate(folder.each(lambda which: _group(folder, name, denoiser, noise[which], schedule, settings,
+                                                           None if labels is None else labels[which], which),
+                                      groups, name))
 
 
-def _group(folder: RunFolder, name: str, denoiser, noise: np.ndarray, schedule: Schedule, settings: dict, labels,
+def _group(folder: Parts, name: str, denoiser, noise: np.ndarray, schedule: Schedule, settings: dict, labels,
            which: slice) -> np.ndarray:
     part = f"{name} {which.start}-{which.stop - 1}"
-    progress = folder.part_file(f"{part} steps")
+    answers = f"{part} steps"
 
     def make():
-        replayed = CachedDenoiser(denoiser, progress)
+        replayed = folder.keep_answers(denoiser, answers)
         images = ddim(replayed, noise, schedule, labels=labels, **settings)
         return {"images": images, "seconds": replayed.seconds}
 
     images = folder.cached(part, make)["images"]
-    progress.unlink(missing_ok=True)
+    folder.forget(answers)
     return images

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from compare.measure.consistency import flag_measure
 from compare.result.identity import MachineIdentity
 from compare.study.config import ToyConfig
-from compare.study.folder import RunFolder
+from compare.study.folder import Parts
 from compare.study.lineup import ATTENTION_FITTED, WHOLE_IMAGE, WINDOW, els_fixed, fitted
-from compare.study.networks import load_toy
+from compare.study.networks import NetworkEntry, load_network, toy_networks
 from compare.study.pipeline import Study
+from compare.study.place import Place
 from compare.study.windows import fit
 from empirical import checkpoint
 from empirical.toy_networks import shipped, shipped_config
-from empirical.training.loop import train
 from empirical.training.toy_config import TrainConfig
 
 FIXED_ATTENTIONS = ("uniform", "identity", "top1")
 
 
-def toy_study(config: ToyConfig, folder: RunFolder) -> Study:
+def toy_study(config: ToyConfig, folder: Parts, place: Place) -> Study:
     """Return the study. UserError: a network that is missing, or networks that were not trained on one training set."""
-    networks, training = load_toy([_stem(config, folder, *which) for which in _wanted(config)], config.device)
+    networks, training = toy_networks([_network(config, folder, place, *which) for which in _wanted(config)])
     rules = {network.variant: ATTENTION_FITTED.get(network.attention, "uniform") for network in networks}
     return Study(config, training, networks, _machines(config, rules),
                  flag_measure(training.images, training.layout), folder.config, fit=partial(fit, attention=rules))
@@ -49,14 +48,13 @@ def _recipe(config: ToyConfig, variant: str, seed: int) -> TrainConfig:
     return replace(shipped_config(variant, seed), steps=config.training_steps)
 
 
-def _stem(config: ToyConfig, folder: RunFolder, variant: str, seed: int) -> Path:
+def _network(config: ToyConfig, folder: Parts, place: Place, variant: str, seed: int) -> tuple[NetworkEntry, str]:
     """The shipped network, or the one that is trained in the folder."""
     if config.training_steps is None:
-        return shipped(variant, seed)
+        return load_network(shipped(variant, seed), config.device)
     stem = folder.path / "networks" / f"{variant}-{seed}"
-    stem.parent.mkdir(exist_ok=True)
-    train(_recipe(config, variant, seed), stem, device=config.device)
-    return stem
+    with folder.working(f"training {stem.name}"):
+        return place.trained(_recipe(config, variant, seed), stem, config.device)
 
 
 def _machines(config: ToyConfig, rules: dict[str, str]) -> list[MachineIdentity]:

@@ -106,6 +106,7 @@ def parser(description: str | None = None) -> Parser:
     add("--threads", type=int, metavar="N", help="CPU threads (default: torch's own choice)")
     add("--checkpoint-every", type=int, default=1000, metavar="STEPS", help="steps between states (default: 1000)")
     add("--snapshots", type=int, nargs="+", default=(), metavar="STEP", help="keep these steps' networks as NAME-STEP")
+    add("--dry-run", action="store_true", default=False, help="say what it will take, and do nothing")
     add("--traceback", action="store_true", default=False, help="show where in the code an error arose")
     return parse
 
@@ -115,7 +116,7 @@ def number_or_all(text: str) -> int | None:
     return None if text == "all" else int(text)
 
 
-RUNTIME_OPTIONS = ("out", "data_dir", "device", "threads", "checkpoint_every", "snapshots", "traceback")
+RUNTIME_OPTIONS = ("out", "data_dir", "device", "threads", "checkpoint_every", "snapshots", "dry_run", "traceback")
 
 
 def config_from(args: argparse.Namespace) -> Recipe:

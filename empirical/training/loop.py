@@ -98,15 +98,15 @@ def train(config: Recipe, out, *, data_dir=None, device: str = "auto", checkpoin
     beyond = [step for step in snapshots if not 1 <= step < config.steps]
     if beyond:
         raise UserError(f"snapshots: got {beyond[0]}, want steps 1 to {config.steps - 1}")
-    state_path = out.with_name(out.name + ".resume.safetensors")
-    if _finished(out, state_path, config):
+    state_path = state_file(out)
+    if is_finished(out, config):
         state_path.unlink(missing_ok=True)  # of a process that ended between its last two steps
         return out
     remove_leftovers(out.parent)
     dataset = config.load(data_dir)
     group = worker_group(device)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
-        run = _Run(config, dataset, group, command)
+        run = TrainingRun(config, dataset, group, command)
         if state_path.is_file():
             run.restore(state_path)
         hidden = group.rank > 0 or not (sys.stderr.isatty() if progress is None else progress)
@@ -134,7 +134,7 @@ def train(config: Recipe, out, *, data_dir=None, device: str = "auto", checkpoin
     return out
 
 
-class _Run:
+class TrainingRun:
     """Hold all that a step changes: weights, their average, the optimiser's moments, the losses, the step count."""
 
     def __init__(self, config: Recipe, dataset: Dataset, group: WorkerGroup, command: str | None):
@@ -274,11 +274,16 @@ def _raise_if(stopped: bool, step: int) -> None:
         raise Stopped(step)
 
 
-def _finished(out: Path, state: Path, config: Recipe) -> bool:
+def state_file(out: Path) -> Path:
+    """Return where the newest state of a run lies while it goes on."""
+    return out.with_name(out.name + ".resume.safetensors")
+
+
+def is_finished(out: Path, config: Recipe) -> bool:
     """Return whether `out` holds this run's result; raise a UserError if it holds another's, or a damaged one."""
     weights, record = (out.with_name(out.name + suffix) for suffix in (".safetensors", ".json"))
     if not record.exists():
-        if weights.exists() and not state.exists():
+        if weights.exists() and not state_file(out).exists():
             raise UserError(f"out: {weights} is there without {record.name}, want another name, or delete it to train "
                             "again")
         return False

@@ -35,6 +35,12 @@ def final_samples(network: nn.Module, dataset: Dataset, out: Path, callback: Cal
     return [*judged, sample_grid(network, dataset, out.with_name(out.name + ".png"), callback=callback)]
 
 
+def final_calls(dataset: Dataset) -> list[tuple[int, int]]:
+    """Return of each set of final samples how many images a call of the network has, and how many calls there are."""
+    judged = [] if dataset.layout is None else [(EVAL_SAMPLES, steps) for steps in EVAL_STEPS]
+    return judged if isinstance(dataset.layout, ToyLayout) else [*judged, (GRID_ROWS * GRID_COLUMNS, GRID_STEPS)]
+
+
 def judge(network: nn.Module, dataset: Dataset, steps: int, n: int | None = None, seed: int = 0,
           callback: Callable | None = None) -> dict:
     """Count how many of n samples of a network are consistent, clean, novel, and consistent and novel.

@@ -155,7 +155,7 @@ def kills(warm: Warm, rng: np.random.Generator) -> Counter:
 
 def is_one_line(run: Ended) -> bool:
     """Whether a run ended as on a user's error."""
-    lines = [line for line in run.said.splitlines() if "made again" not in line]
+    lines = [line for line in run.said.splitlines() if "made again" not in line and ": about " not in line]
     return run.status == 2 and len(lines) == 1 and "error: " in lines[0]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-import compare.study.sampling
+import compare.study.folder
 from compare import calibrate, run
 from compare.result import schema as results
 from compare.study.machines import training_set_of
@@ -121,8 +121,8 @@ def test_a_stop_leaves_what_can_be_taken_up(file, tmp_path, capsys, monkeypatch)
     monkeypatch.setattr("compare.report.report.Report.draw", lambda *_: [])
     one, other = tmp_path / "one", tmp_path / "other"
     assert run.main([*arguments(file), "--out", str(other)]) == 0
-    monkeypatch.setattr(compare.study.sampling, "KEEP_EVERY", 0.0)
-    denoise, calls = compare.study.sampling.CachedDenoiser.denoise, []
+    monkeypatch.setattr(compare.study.folder, "KEEP_EVERY", 0.0)
+    denoise, calls = compare.study.folder.CachedDenoiser.denoise, []
 
     def stopped(self, *args, **options):
         calls.append(args)
@@ -131,10 +131,11 @@ def test_a_stop_leaves_what_can_be_taken_up(file, tmp_path, capsys, monkeypatch)
             time.sleep(5)
         return denoise(self, *args, **options)
 
-    monkeypatch.setattr(compare.study.sampling.CachedDenoiser, "denoise", stopped)
+    monkeypatch.setattr(compare.study.folder.CachedDenoiser, "denoise", stopped)
     capsys.readouterr()
     assert run.main([*arguments(file), "--out", str(one)]) == 128 + signal.SIGTERM
-    assert capsys.readouterr().err.count("\n") == 1 and not (one / "result.nc").exists()
+    forecast, stopped = capsys.readouterr().err.splitlines()
+    assert ": about " in forecast and "goes on from what is done" in stopped and not (one / "result.nc").exists()
     assert [*(one / "parts").glob("*steps-*.npz")]
     assert run.main([*arguments(file), "--out", str(one)]) == 0
     same_numbers(results.load(one / "result.nc"), results.load(other / "result.nc"))

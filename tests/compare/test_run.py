@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import compare.study.sampling
 from compare.measure.agreement import agreement
 from compare.result import schema as results
 from compare.run import main
+from compare.study.price import PricedMachine, PricedNetwork
 from compare.study.sampling import initial_noise
 from empirical import consistency
 from empirical.datasets import load
@@ -91,13 +93,20 @@ def test_again_says_that_it_is_done(folder, capsys, monkeypatch):
     assert (folder / "result.nc").read_bytes() == before
 
 
-def test_takes_up_what_is_missing_only(folder, finished, monkeypatch):
+def really(denoisers):
+    """Those that did not only say what they would take."""
+    return [denoiser for denoiser in denoisers if not isinstance(denoiser, PricedMachine | PricedNetwork)]
+
+
+def test_takes_up_what_is_missing_only(folder, finished, monkeypatch, capsys):
     (folder / "result.nc").unlink()
     next((folder / "parts").glob("predicted-els-k=3-*.npz")).unlink()
     sampler, calls = compare.study.sampling.ddim, []
-    monkeypatch.setattr(compare.study.sampling, "ddim", lambda *a, **k: calls.append(a) or sampler(*a, **k))
+    monkeypatch.setattr(compare.study.sampling, "ddim", lambda *a, **k: calls.append(a[0]) or sampler(*a, **k))
+    assert main([*ARGUMENTS, "--dry-run", "--out", str(folder)]) == 0
+    assert not (folder / "result.nc").exists() and "; resuming at 9" in capsys.readouterr().err
     assert main([*ARGUMENTS, "--out", str(folder)]) == 0
-    assert len(calls) == 1
+    assert len(really(calls)) == 1
     same_numbers(results.load(folder / "result.nc"), results.load(finished / "result.nc"))
 
 
@@ -107,21 +116,30 @@ def test_a_stop_leaves_what_can_be_taken_up(number, finished, tmp_path, capsys, 
     out, sampler, calls = tmp_path / "toy", compare.study.sampling.ddim, []
 
     def stopped(*args, **options):
-        calls.append(args)
-        if len(calls) == 5:
+        calls.extend(really(args[:1]))
+        if really(args[:1]) and len(calls) == 5:
             os.kill(os.getpid(), number)
             time.sleep(5)
         return sampler(*args, **options)
 
     monkeypatch.setattr(compare.study.sampling, "ddim", stopped)
     assert main([*ARGUMENTS, "--out", str(out)]) == 128 + number
-    assert capsys.readouterr().err.count("\n") == 1
+    forecast, stopped = capsys.readouterr().err.splitlines()
+    assert ": about " in forecast and "goes on from what is done" in stopped
     assert not (out / "result.nc").exists() and not [*out.rglob("*.tmp*")]
     parts = {path.name: path.stat().st_mtime_ns for path in (out / "parts").iterdir()}
     assert len(parts) >= 4
     assert main([*ARGUMENTS, "--out", str(out)]) == 0
     assert all((out / "parts" / name).stat().st_mtime_ns == written for name, written in parts.items())
     same_numbers(results.load(out / "result.nc"), results.load(finished / "result.nc"))
+
+
+def test_a_dry_run_says_what_it_would_take_and_leaves_nothing(tmp_path, capsys):
+    assert main([*ARGUMENTS, "--dry-run", "--out", str(tmp_path / "toy")]) == 0
+    out, err = capsys.readouterr()
+    assert re.fullmatch(r"python -m compare.run: 2 networks, 12 machines, 3 samples: about \S+ \S+ on \d threads?, "
+                        r"\S+ GB\n", err) and not out
+    assert not (tmp_path / "toy").exists()
 
 
 def test_other_configuration_in_the_same_folder(finished, capsys):

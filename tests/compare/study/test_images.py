@@ -15,7 +15,7 @@ from compare.study.config import ImageConfig
 from compare.study.folder import RunFolder
 from compare.study.images import image_study
 from compare.study.networks import NetworkEntry, TrainingSet, Validation
-from compare.study.pipeline import carry_out, fits_alone
+from compare.study.pipeline import FITS_ALONE, carry_out
 from compare.study.sampling import calibration_samples, initial_noise, sample_labels
 from tests.compare.fakes import Scheduled
 from theory import AttentionScore, CosineSchedule, EquivariantLocalScore, IdealScore, ddim
@@ -56,7 +56,7 @@ def study(path, data=None, config=CONFIG, **options):
 
 
 def alone(which, data, config, path):
-    return fits_alone(image_study(which, data, config, RECORD), RunFolder(path, {}), "")
+    return carry_out(image_study(which, data, config, RECORD), RunFolder(path, {}), "", stages=FITS_ALONE)
 
 
 @pytest.fixture(scope="module")

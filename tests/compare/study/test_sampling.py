@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+from compare.study import folder as folders
 from compare.study import sampling
 from compare.study.folder import RunFolder
 from compare.study.sampling import initial_noise, sample
@@ -33,7 +34,7 @@ class Counted(Blur):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """Groups of three and two samples, and every step kept."""
-    monkeypatch.setattr(sampling, "KEEP_EVERY", 0.0)
+    monkeypatch.setattr(folders, "KEEP_EVERY", 0.0)
     monkeypatch.setattr(sampling, "GROUP", 3)
     return RunFolder(tmp_path / "run", {})
 
@@ -74,7 +75,7 @@ def test_a_kill_loses_at_most_one_step(folder, kill_at):
 
 def test_time_counts_every_sitting(folder, monkeypatch):
     clock = iter(np.arange(0.0, 1000.0))
-    monkeypatch.setattr(sampling.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(folders.time, "monotonic", lambda: next(clock))
     with pytest.raises(KeyboardInterrupt):
         sample(folder, "a", Counted(3), NOISE, **OPTIONS, grouped=True)
     sample(folder, "a", Counted(), NOISE, **OPTIONS, grouped=True)

@@ -191,12 +191,12 @@ from pathlib import Path
 from empirical import checkpoint
 from empirical.training.image_config import ImageTrainConfig
 from empirical.training.distributed import worker_group
-from empirical.training.loop import Stopped, _Run, train
+from empirical.training.loop import Stopped, TrainingRun, train
 
 torch.set_num_threads(1)
 config, out = ImageTrainConfig.from_json(json.loads(sys.argv[1])), Path(sys.argv[2])
 group = worker_group("cpu")
-run = _Run(config, config.load(), group, None)
+run = TrainingRun(config, config.load(), group, None)
 run.advance()
 gradients = {name: weight.grad for name, weight in run.network.named_parameters()}
 checkpoint.save_state(out / f"gradients{group.rank}of{group.count}", gradients, {"loss": run.losses[0]})
@@ -251,7 +251,8 @@ def test_command_end_to_end(tmp_path, data, network, capsys):
     out = tmp_path / "runs" / "net"
     assert command.main(["--dataset", data, "--network", network, "--conditional", "--out", str(out), *TINY]) == 0
     printed = capsys.readouterr()
-    assert printed.out.startswith(f"{out}.safetensors  2 steps, loss ") and printed.err == ""
+    assert printed.out.startswith(f"{out}.safetensors  2 steps, loss ")
+    assert printed.err.startswith("python -m empirical.train: 4 training steps of net: about ")
     assert printed.out.endswith(f"40 samples on {out}.png\n")
     _, record = checkpoint.load(out)
     assert record["config"]["conditional"] and record["architecture"] == network

@@ -259,7 +259,7 @@ def test_a_kill_between_the_two_files_of_a_result_is_taken_up(tmp_path, monkeypa
         patch.setattr(checkpoint, "write_text", kill)
         train(SMALL, tmp_path / "net")
     assert (tmp_path / "net.safetensors").exists() and not (tmp_path / "net.json").exists()
-    monkeypatch.setattr("empirical.training.loop._Run.advance", kill)  # nothing is computed again
+    monkeypatch.setattr("empirical.training.loop.TrainingRun.advance", kill)  # nothing is computed again
     assert same(weights(train(SMALL, tmp_path / "net")), weights(whole))
 
 
@@ -267,7 +267,7 @@ def test_a_stop_while_the_samples_are_drawn_loses_nothing(tmp_path, monkeypatch)
     whole = train(SMALL, tmp_path / "whole")
     with pytest.raises(Stopped, match="after step 12$"):
         train(SMALL, tmp_path / "net", stop=stop_after(12))
-    monkeypatch.setattr("empirical.training.loop._Run.advance", lambda run: pytest.fail("a step was taken again"))
+    monkeypatch.setattr("empirical.training.loop.TrainingRun.advance", lambda _: pytest.fail("a step was taken again"))
     assert same(weights(train(SMALL, tmp_path / "net")), weights(whole))
 
 
@@ -371,7 +371,8 @@ def test_command_end_to_end(tmp_path, capsys):
                  "--depth", "2"]
     assert command.main(arguments) == 0
     printed = capsys.readouterr()
-    assert printed.out.startswith(f"{out}.safetensors  2 steps, 8 samples: consistent ") and printed.err == ""
+    assert printed.out.startswith(f"{out}.safetensors  2 steps, 8 samples: consistent ")
+    assert printed.err.startswith("python -m empirical.train: 12 training steps of ") and printed.err.count("\n") == 1
     network, metadata = checkpoint.load(out)
     assert network.config["attention"] == "learned" and network.config["depth"] == 2
     assert metadata["config"]["seed"] == 2 and metadata["threads"] == 1
@@ -453,7 +454,8 @@ def test_a_process_that_another_one_stopped_ends_as_it_does(tmp_path, capsys, mo
 
     monkeypatch.setattr("empirical.training.loop.train", stopped)
     assert command.main(["--out", str(tmp_path / "net")]) == 128 + signal.SIGTERM
-    assert capsys.readouterr().err == "stopped after step 3 of 7000; the same command goes on from there\n"
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == "stopped after step 3 of 7000; the same command goes on from there"
 
 
 @pytest.mark.slow
@@ -467,7 +469,7 @@ def test_sigterm_leaves_a_state_that_resumes(tmp_path, capsys):
         assert process.poll() is None, process.stderr.read()
     process.send_signal(signal.SIGTERM)
     _, error = process.communicate(timeout=60)
-    assert process.returncode == 143 and "the same command goes on from there" in error and error.count("\n") == 1
+    assert process.returncode == 143 and "the same command goes on from there" in error and error.count("\n") == 2
     assert command.main(["--out", str(tmp_path / "net"), *arguments]) == 0
     assert command.main(["--out", str(tmp_path / "whole"), *arguments]) == 0
     assert same(weights(tmp_path / "net"), weights(tmp_path / "whole"))
