@@ -28,7 +28,8 @@ def parser() -> Parser:
         "of its points: a path, or a shipped name as cnn-learned-0 (default: the machine's trajectory)")
     add("--top", type=int, default=8, metavar="N", help="patches named for each pixel (default: 8)")
     add("--left-out", type=int, default=5, metavar="N",
-        help="training images for which the sample without them is computed (default: 5)")
+        help="training images without which the sample is drawn again, step by step, those that win the most pixels "
+        "(default: 5)")
     add("--out", type=Path, metavar="FILE", help="the page (default: sample-N.html)")
     add("--png", action="store_true", help="also a figure for print, beside the page")
     add("--train", metavar="SET", help="the training images, where the result does not say whence they come (of "
@@ -104,7 +105,8 @@ def _subject(args: Namespace, result):
     """The sample of the result as a `Subject`: the machine's trajectory drawn and attributed again."""
     import numpy as np
 
-    from compare.attribution.page.subject import Subject, last_step_influence
+    from compare.attribution.page.subject import Subject
+    from compare.attribution.page.words import describe
     from compare.result.choose import choose_network, machine_beside
     from compare.study.machines import reconstruct
 
@@ -113,45 +115,51 @@ def _subject(args: Namespace, result):
     training = _training_set(args, result)
     made = reconstruct(result, name, training)
     label = int(result.label) if made.machine.conditional else None
-    found, drawn_by = _found(args, made, result.noise.values[None], result.sizes["step"], label)
-    found = found.isel(sample=0)
-    left_out = None
-    if args.left_out:
-        left_out = last_step_influence(made.machine, found, args.left_out, **made.at(0, label))
+    found, drawn_by, without = _found(args, made, result.noise.values[None], result.sizes["step"], label)
     if args.along is None:
         apart = float(np.abs(found.drawn.values - result.predicted.sel(machine=name).values).max())
         note = f"Drawn again for this page; the largest difference of a pixel from the result's image is {apart:.1e}."
     else:
         note = f"Along the trajectory of {args.along}: the predictions are the machine's at the network's noisy images."
+    about = describe(made, training, label, None if args.along is None else args.along)
     return Subject(
-        found, training.images, title=f"What sample {args.sample} is made of", machine=name, labels=training.labels,
-        classes=training.classes, network=network, generated=result.generated.sel(network=network).values,
-        drawn_by=drawn_by, wraps=getattr(made.machine, "boundary", "zeros") == "circular",
-        left_out=left_out,
-        notes=(f"Result: {args.result}, made by {result.attrs['command']}",
+        found, training.images, title=f"What sample {args.sample} is made of", machine=name, about=about,
+        labels=training.labels, classes=training.classes, files=training.files, network=network,
+        generated=result.generated.sel(network=network).values, drawn_by=drawn_by,
+        wraps=getattr(made.machine, "boundary", "zeros") == "circular", without=without,
+        notes=(f"Machine: {name}. Network: {network}.", f"Result: {args.result}, made by {result.attrs['command']}",
                f"Training set: {training.name}, {len(training.images):,} images, sha256 {training.fingerprint[:16]}",
                note))
 
 
 def _found(args: Namespace, made, noise, steps: int, label: int | None):
-    """The attribution at every step, and who drew the sample."""
+    """The attribution at every step, who drew the sample, and the sample without each of some images."""
     from tqdm import tqdm
 
+    from compare.attribution.influence import redrawn
+    from compare.attribution.page.subject import most_winning
     from compare.attribution.trace import inspect_machine, inspect_path
     from theory import CosineSchedule
 
     schedule = CosineSchedule()
-    options = {"patch_sizes": made.patch_sizes, "strengths": made.strengths, "labels": label, "top": args.top}
-    with tqdm(total=steps, desc="steps", disable=None, leave=False) as bar:
+    settings = {"patch_sizes": made.patch_sizes, "strengths": made.strengths, "labels": label}
+    options = settings | {"top": args.top, "deviation": True}
+    redraws = 0 if args.along else min(args.left_out, made.machine.count - 1)
+    with tqdm(total=steps * (1 + redraws), desc="steps", disable=None, leave=False) as bar:
         if args.along is None:
-            return inspect_machine(made.machine, noise, schedule, steps, callback=bar.update, **options), "theory"
+            found = inspect_machine(made.machine, noise, schedule, steps, callback=bar.update, **options)
+            chosen = most_winning(found.isel(sample=0), redraws)
+            without = redrawn(made.machine, noise, schedule, chosen, drawn=found.drawn.values, steps=steps,
+                              callback=bar.update, **settings).isel(sample=0) if chosen else None
+            return found.isel(sample=0), "theory", without
         from compare.study.networks import load_network
         from compare.study.sampling import trajectory
         from empirical import checkpoint
 
         denoiser = load_network(checkpoint.find(args.along), "cpu")[0].denoiser
         path = trajectory(denoiser, noise, schedule, steps, None if label is None else [label])
-        return inspect_path(made.machine, path, path.x0[0], schedule, callback=bar.update, **options), "the network"
+        found = inspect_path(made.machine, path, path.x0[0], schedule, callback=bar.update, **options)
+        return found.isel(sample=0), "the network", None
 
 
 main = main_of(parser, _inspect)

@@ -27,18 +27,21 @@ STEP = {"step": "step of the sampler, 0 = least noise", "t": "time of the step, 
 
 def inspect_machine(machine, phi_1: np.ndarray, schedule: Schedule, steps: int = 20, *,
                     patch_sizes: Sequence[int] | None = None, strengths: Sequence[float] | None = None, labels=None,
-                    top: int = 8, callback: Callable[[], None] | None = None) -> xr.Dataset:
+                    top: int = 8, deviation: bool = False,
+                    callback: Callable[[], None] | None = None) -> xr.Dataset:
     """Return the machine's own DDIM trajectory from phi_1, and `attribute` at each of its steps, in one pass.
 
     machine: anything with `attribute` of `theory.machines.machine.ScoreMachine`
     phi_1 (B, C, H, W): VP noise at t = 1; schedule, steps, patch_sizes, strengths, labels: as in `ddim`
     top: candidates named for each pixel; callback(): called after each step
+    deviation: whether to add the posterior's standard deviation, where the machine has a `variance`
     Returns what `attribute` returns with a first dimension step (0 = least noise), and
     over (step,): t, sigma, patch_size, strength;      over (step, sample, channel, y, x): phi, the VP noisy image;
     over (sample, channel, y, x): drawn, the image at t = 0;
+    over (step, sample, y, x): deviation, root mean square over channels;
     over (step, sample, y, x, other), of a machine with attention: other_y, other_x and attention, the largest alpha.
     """
-    record = _RecordingMachine(machine, top)
+    record = _RecordingMachine(machine, top, deviation)
     phi = []
 
     def keep(i, t, phi_t, x0):
@@ -53,7 +56,8 @@ def inspect_machine(machine, phi_1: np.ndarray, schedule: Schedule, steps: int =
 
 def inspect_path(machine, path: Trajectory, drawn: np.ndarray, schedule: Schedule, *,
                  patch_sizes: Sequence[int] | None = None, strengths: Sequence[float] | None = None, labels=None,
-                 top: int = 8, callback: Callable[[], None] | None = None) -> xr.Dataset:
+                 top: int = 8, deviation: bool = False,
+                 callback: Callable[[], None] | None = None) -> xr.Dataset:
     """Return the same at the points of another sampler's trajectory, a network's say: what does the machine make of it?
 
     path: as from `study.sampling.trajectory` on the same schedule; drawn (B, C, H, W): the image that it ended in.
@@ -62,7 +66,7 @@ def inspect_path(machine, path: Trajectory, drawn: np.ndarray, schedule: Schedul
     for name, values in (("patch_sizes", patch_sizes), ("strengths", strengths)):
         if values is not None and len(values) != len(path.t):
             raise UserError(f"{name}: got {len(values)} values, want one for each of the {len(path.t)} steps")
-    record = _RecordingMachine(machine, top)
+    record = _RecordingMachine(machine, top, deviation)
     for i in range(len(path.t)):
         options = {} if labels is None else {"labels": labels}
         if patch_sizes is not None:
@@ -115,21 +119,51 @@ def shares(found: xr.Dataset, top: int = 16) -> xr.Dataset:
          "contributor": variable("contributor", np.arange(top), "rank of the image by share")})
 
 
+def winners(found: xr.Dataset) -> xr.Dataset:
+    """Return the training images that win a pixel, most pixels first: image, won and mass, over (contributor,).
+
+    found: one sample at one step. won: share of the pixels whose best patch is the image's; mass: mean over pixels of
+    the weight of its named patches.
+    """
+    named = found.image.values >= 0
+    count = int(found.image.max()) + 1
+    won = np.bincount(found.image.isel(rank=0).values.ravel(), minlength=count)
+    mass = np.bincount(found.image.values[named], weights=found.weight.values[named], minlength=count)
+    image = np.flatnonzero(won)
+    image = image[np.lexsort((image, -mass[image], -won[image]))]
+    pixels = found.sizes["y"] * found.sizes["x"]
+    return xr.Dataset({"image": variable("contributor", image, "training image"),
+                       "won": variable("contributor", won[image] / pixels, "share of pixels whose best patch it has"),
+                       "mass": variable("contributor", mass[image] / pixels, "mean weight of its named patches")})
+
+
 class _RecordingMachine:
     """A machine that keeps what each of its answers is made of."""
 
-    def __init__(self, machine, top: int):
+    def __init__(self, machine, top: int, deviation: bool):
         if not hasattr(machine, "attribute"):
             raise UserError(f"machine: got {machine!r}, which names no patches, want one that has `attribute`")
         self.machine, self.top, self.found = machine, top, []
+        self.deviation = deviation
 
     def denoise(self, x, sigma, **options):
         found = self.machine.attribute(x, sigma, self.top, **options)
+        if self.deviation:
+            found = found.assign(self._deviation(x, sigma, options))
         if hasattr(self.machine, "attention_map"):
             options.pop("strength", None)
             found = found.assign(_most_attended(self.machine.attention_map(x, sigma, **options), x.shape[-2:]))
         self.found.append(found)
         return found.x0.values.astype(x.dtype)
+
+    def _deviation(self, x, sigma, options: dict) -> dict[str, tuple]:
+        """The posterior's standard deviation; nothing of a machine whose x0 is the mean of no one posterior."""
+        try:
+            variance = self.machine.variance(x, sigma, **options)
+        except UserError:
+            return {}
+        return {"deviation": variable(("sample", "y", "x"), np.sqrt(np.maximum(variance, 0.0).mean(axis=1)),
+                                      "posterior standard deviation, root mean square over channels")}
 
 
 def _most_attended(alpha: np.ndarray, shape: tuple[int, int]) -> dict[str, tuple]:

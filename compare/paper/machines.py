@@ -64,7 +64,7 @@ def draw(figure, dataset: xr.Dataset) -> None:
 
 
 def _largest(one: xr.Dataset) -> np.ndarray:
-    """The training images with the most weight in the sample, at most seven."""
+    """The training images with the most weight in the sample, as many as there are colours."""
     total = np.bincount(one.image.values.ravel(), weights=one.weight.values.ravel())
     order = np.argsort(-total, kind="stable")[: len(PALETTE)]
     return order[total[order] > 0.0]

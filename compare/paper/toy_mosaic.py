@@ -14,6 +14,9 @@ from theory import AttentionScore, CosineSchedule, EquivariantLocalScore
 
 PATCH, STRENGTH, STEPS = 3, 0.1, 20
 
+PICTURED = 7
+"""Training images that are shown beside the mosaic."""
+
 
 def mosaic(source) -> xr.Dataset:
     """The sample of the toy result whose best patches come from the most images, at its most decided step."""
@@ -33,7 +36,7 @@ def mosaic(source) -> xr.Dataset:
 
 def draw_mosaic(figure, dataset: xr.Dataset) -> None:
     """Noisy image, prediction, mosaic, sources; then the training images, what the sample took from them boxed."""
-    used = dataset.used.values[: len(PALETTE)]
+    used = dataset.used.values[:PICTURED]
     panels = figure.subplots(1, 4 + len(used))
     pictures = [("noisy image", rgb(dataset.phi.values)), ("ELS", rgb(dataset.x0.values)),
                 ("mosaic", rgb(dataset.mosaic.values)),
@@ -52,7 +55,7 @@ def draw_mosaic(figure, dataset: xr.Dataset) -> None:
 
 
 def mosaic_size(dataset: xr.Dataset) -> tuple[float, float]:
-    columns = 4 + min(len(PALETTE), dataset.sizes["used"])
+    columns = 4 + min(PICTURED, dataset.sizes["used"])
     return 0.8 * columns, 0.25 + 0.75 * dataset.sizes["y"] / dataset.sizes["x"]
 
 

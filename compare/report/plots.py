@@ -13,8 +13,10 @@ from matplotlib.figure import Figure
 from compare.measure.intervals import Interval
 from empirical.atomic import atomic_file
 
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
-"""Colours of training images in maps of sources (Okabe & Ito, safe for colour-blind readers)."""
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#332288", "#882255", "#117733",
+           "#AA4499", "#999933")
+"""Colours of training images in maps of sources: those of Okabe & Ito, then darker ones of Paul Tol's muted scheme, all
+safe for colour-blind readers."""
 
 GREYS = ("#7a7a7a", "#a3a3a3", "#c2c2c2")
 """Those of all other training images, by index."""
@@ -88,10 +90,10 @@ def shaded_sources(image: np.ndarray, weight: np.ndarray, largest: Sequence[int]
     """A map of sources, (H, W, 3) in [0, 1]: each pixel in the colour of its patch's training image.
 
     image (H, W): training image of the pixel's best patch; weight (H, W): its posterior weight, a pixel is the paler
-    the smaller. largest: the images that get the colours of PALETTE, in its order; others are grey.
+    the smaller. largest: the images that get the colours of PALETTE, in its order, -1 for none; others are grey.
     """
     colours = np.array([to_rgb(grey) for grey in GREYS])[image % len(GREYS)]
     for chosen, colour in zip(largest, PALETTE):
         colours[image == chosen] = to_rgb(colour)
-    depth = 0.12 + 0.88 * np.sqrt(np.clip(weight, 0.0, 1.0))[..., None]
+    depth = 0.25 + 0.75 * np.sqrt(np.clip(weight, 0.0, 1.0))[..., None]
     return 1.0 - depth * (1.0 - colours)

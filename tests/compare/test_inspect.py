@@ -24,8 +24,9 @@ def test_page_and_figure_of_a_sample(tmp_path, capsys):
     assert view["agreement"]["r2"] == pytest.approx(float(result.r2), abs=1e-3)
     assert view["strength"] == result.strength.values.tolist()
     assert view["patchSize"] == result.patch_size.values.tolist()
-    assert view["top"] == 4 and sum(one["change"] is not None for one in view["contributors"]) == 5
-    apart = float(view["notes"][2].split()[-1].rstrip("."))
+    assert view["top"] == 4 and len(view["without"]) == 4
+    assert "4,096 images of toy, 4 x 2 pixels each" in view["about"] and "ELS with attention" in view["about"]
+    apart = float(view["notes"][3].split()[-1].rstrip("."))
     assert apart < 1e-4 and np.isfinite(apart)
 
 
@@ -33,7 +34,8 @@ def test_default_machine_and_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert main([RESULT, "--machine", "ideal", "--left-out", "0"]) == 0
     view = json.loads((tmp_path / "sample-0.html").read_text().split('id="view">')[1].split("</script>")[0])
-    assert view["machine"] == "ideal" and set(view["patchSize"]) == {0} and set(view["distinct"]) == {1}
+    assert view["machine"] == "ideal" and set(view["patchSize"]) == {0} and view["without"] == []
+    assert all(sum(place >= 0 for place in step) == 1 for step in view["coloured"])  # of one image
 
 
 def test_along_a_networks_trajectory(tmp_path):
@@ -41,7 +43,7 @@ def test_along_a_networks_trajectory(tmp_path):
     assert main([RESULT, "--sample", "2", "--network", "cnn/seed0/20", "--along", "cnn-0", "--out", str(out)]) == 0
     view = json.loads(out.read_text().split('id="view">')[1].split("</script>")[0])
     assert view["drawnBy"] == "the network" and view["agreement"]["r2"] == pytest.approx(1.0, abs=1e-4)
-    assert "Along the trajectory of cnn-0" in view["notes"][2]
+    assert "Along the trajectory of cnn-0" in view["notes"][3]
 
 
 @pytest.mark.parametrize("wrong", [

@@ -1,6 +1,6 @@
 """An inspected sample as one self-contained HTML page: no server, nothing fetched, no library.
 
-page.html is the frame, page.css and page.js what it looks like and does. The numbers travel as zlib-compressed arrays
+page.html is the frame, page.css what it looks like, script/ what it does. The numbers travel as zlib-compressed arrays
 in base64, the training images as one PNG; the browser unpacks both.
 """
 
@@ -27,33 +27,47 @@ FILES = Path(__file__).parent
 PAGE_BYTES = 2_900_000
 """What a page may weigh; the training images with the least weight go without a picture where it would weigh more."""
 
+SCRIPTS = ("data", "draw", "stage", "pixel", "strip", "images", "sure", "main")
+"""In the order in which they stand in the page."""
+
+WITHOUT = ("Each is left out of the training set, and the sample drawn again from the same noise: every step of the "
+           "trajectory is the exact posterior mean of the machine that never had the image.")
+NOT_TRIED = "Not computed for this page: --left-out says for how many images it is, on a machine's own trajectory."
+"""What the page says of leaving images out."""
+
 LEAST_ATLAS_BYTES = 400_000
 """Room for pictures of training images even if the numbers alone fill the page."""
 
 
-def page(subject: Subject) -> str:
-    """The page, as text."""
+def page(subject: Subject, links: str = "", key: str = "") -> str:
+    """Return the page, as text.
+
+    links: HTML above the title, to other pages; key: by which a page that is there already is known.
+    """
     order, arrays = _arrays(subject)
     packed = {name: _packed(array) for name, array in arrays.items()}
     spent = sum(len(entry["data"]) for entry in packed.values())
     atlas, pictured = _atlas(subject.images[order], max(LEAST_ATLAS_BYTES, PAGE_BYTES - spent - 100_000))
-    found = subject.found
+    found, place = subject.found, {int(image): i for i, image in enumerate(order)}
     view = {
-        "title": subject.title, "machine": subject.machine, "network": subject.network, "notes": list(subject.notes),
-        "drawnBy": subject.drawn_by, "agreement": _agreement(subject),
+        "title": subject.title, "about": subject.about, "machine": subject.machine, "network": subject.network,
+        "notes": list(subject.notes), "drawnBy": subject.drawn_by, "agreement": _agreement(subject),
         "channels": found.sizes["channel"], "height": found.sizes["y"], "width": found.sizes["x"],
-        "top": found.sizes["rank"], "others": found.sizes.get("other", 0),
-        "wraps": subject.wraps, "palette": PALETTE, "greys": GREYS,
+        "top": found.sizes["rank"], "others": found.sizes.get("other", 0), "count": len(subject.images),
+        "wraps": subject.wraps, "palette": PALETTE, "greys": GREYS, "opening": subject.opening,
         "t": found.t.values.tolist(), "sigma": found.sigma.values.tolist(),
         "patchSize": found.patch_size.values.tolist(),
         "strength": [None if np.isnan(value) else float(value) for value in found.strength.values],
-        "meanEntropy": found.entropy.mean(("y", "x")).values.tolist(), "distinct": subject.distinct.tolist(),
-        "images": [{"id": int(i), "class": subject.class_of(i)} for i in order],
-        "atlas": atlas, "pictured": pictured, "atlasColumns": _columns(pictured),
-        "contributors": _contributors(subject), "arrays": packed,
+        "coloured": [[place.get(image, -1) for image in step] for step in subject.coloured.tolist()],
+        "images": [{"id": int(i), "class": subject.class_of(i), "file": subject.files[i] if subject.files else None}
+                   for i in order],
+        "without": _without(subject, place), "withoutNote": WITHOUT if subject.without is not None else NOT_TRIED,
+        "atlas": atlas, "pictured": pictured, "atlasColumns": _columns(pictured), "arrays": packed,
     }
     text = json.dumps(view, separators=(",", ":")).replace("<", "\\u003c")  # no tag, no comment, whatever a name holds
-    parts = {"title": escape(subject.title), "css": _read("page.css"), "js": _read("page.js"), "view": text}
+    script = "".join(_read(f"script/{name}.js") for name in SCRIPTS)
+    parts = {"title": escape(subject.title), "css": _read("page.css"), "js": script, "view": text, "links": links,
+             "key": escape(key)}
     return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _read("page.html"))
 
 
@@ -63,24 +77,37 @@ def _arrays(subject: Subject) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     image, weight = found.image.values, found.weight.values
     named = image >= 0
     total = np.bincount(image[named], weights=weight[named], minlength=len(subject.images))
-    order = np.unique(image[named])
-    order = order[np.argsort(-total[order], kind="stable")]
+    left_out = np.array([], dtype=int) if subject.without is None else subject.without.left_out.values
+    order = np.unique(np.concatenate([image[named], left_out]))
+    order = order[np.lexsort((order, -total[order], ~np.isin(order, left_out)))]  # those left out are always pictured
     position = np.full(len(subject.images) + 1, len(order), dtype=np.uint32)  # image -1, none, is past the last
     position[order] = np.arange(len(order))
-    number = lambda values: round_mantissa(values, 10)  # three digits, of whatever size
     arrays = {
         "image": position[image], "sourceY": _place(found.source_y.values), "sourceX": _place(found.source_x.values),
-        "weight": number(weight), "entropy": number(found.entropy.values), "mass": number(found.mass.values),
-        "effective": number(found.n_eff.values), "effectiveImages": number(found.n_eff_images.values),
+        "weight": round_mantissa(weight, 10), "entropy": round_mantissa(found.entropy.values, 14),
+        "entropyImages": round_mantissa(found.entropy_images.values, 14),
         "phi": _shown(found.phi.values), "x0": _shown(found.x0.values), "mosaic": _shown(subject.mosaic),
         "drawn": _shown(found.drawn.values),
     }
+    if "deviation" in found:
+        arrays["deviation"] = round_mantissa(found.deviation.values, 8)
     if subject.generated is not None:
         arrays["generated"] = _shown(subject.generated)
+    if subject.without is not None:
+        arrays |= {"without": _shown(subject.without.without.values),
+                   "change": round_mantissa(subject.without.change.values, 8)}
     if "attention" in found:
         arrays |= {"otherY": _place(found.other_y.values), "otherX": _place(found.other_x.values),
-                   "attention": number(found.attention.values)}
+                   "attention": round_mantissa(found.attention.values, 10)}
     return order, arrays
+
+
+def _without(subject: Subject, place: dict[int, int]) -> list[dict]:
+    """The images that were left out, by their place among the named ones, and how far the sample moves."""
+    if subject.without is None:
+        return []
+    pairs = zip(subject.without.left_out.values.tolist(), subject.without.total.values.tolist())
+    return [{"image": place[image], "total": total} for image, total in pairs]
 
 
 def _place(values: np.ndarray) -> np.ndarray:
@@ -128,16 +155,6 @@ def _agreement(subject: Subject) -> dict | None:
         return None
     metrics = agreement(subject.found.drawn.values[None], subject.generated[None])
     return {name: None if np.isnan(values[0]) else float(values[0]) for name, values in metrics._asdict().items()}
-
-
-def _contributors(subject: Subject) -> list[dict]:
-    """Images by share, with what the sample would lose without them where that is known."""
-    changes = {}
-    if subject.left_out is not None:
-        changes = dict(zip(subject.left_out.left_out.values.tolist(), subject.left_out.total.values.tolist()))
-    made = subject.shares
-    return [{"id": image, "class": subject.class_of(image), "share": share, "change": changes.get(image)}
-            for image, share in zip(made.image.values.tolist(), made.share.values.tolist()) if image >= 0]
 
 
 def _read(name: str) -> str:

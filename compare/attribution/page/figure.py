@@ -56,7 +56,7 @@ def draw(figure: Figure, subject: Subject, row: float) -> None:
 def sources(subject: Subject, step: int) -> np.ndarray:
     """(H, W, 3): each pixel in the colour of its best patch's image."""
     best = subject.found.isel(step=step, rank=0)
-    return shaded_sources(best.image.values, best.weight.values, subject.shares.image.values)
+    return shaded_sources(best.image.values, best.weight.values, subject.coloured[step])
 
 
 def _over_time(figure, subject: Subject) -> None:

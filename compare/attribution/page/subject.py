@@ -8,11 +8,8 @@ import numpy as np
 import xarray as xr
 
 from compare.attribution import trace
-from compare.attribution.influence import influence
+from compare.report.plots import PALETTE
 from theory.errors import UserError
-
-CONTRIBUTORS = 12
-"""Training images that are listed by share."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,12 +17,14 @@ class Subject:
     """One inspected sample.
 
     found: of `trace.inspect_machine` or `inspect_path`, one sample (`.isel(sample=0)`)
-    images (N, C, H, W) in [-1, 1]: the training set; labels (N,) and classes, the names of labels 0, 1, ..., or None
+    images (N, C, H, W) in [-1, 1]: the training set; labels (N,) and classes, the names of labels 0, 1, ..., and files
+        (N,), or None
     title, machine: what to call the sample, and the machine whose weights are shown
+    about: a few sentences in plain words: which machine on which data
     network, generated (C, H, W): a network's name and its image from the same noise, or None
     drawn_by: who drew `found.drawn`, "theory" or "the network" (of `inspect_path`)
     wraps: whether windows wrap around (a circular boundary)
-    left_out: of `influence` for some images at the last step, one sample, or None
+    without: of `influence.redrawn` for some images, one sample, or None
     notes: lines on where all this came from
     """
 
@@ -33,13 +32,15 @@ class Subject:
     images: np.ndarray
     title: str
     machine: str
+    about: str = ""
     labels: np.ndarray | None = None
     classes: tuple[str, ...] | None = None
+    files: tuple[str, ...] | None = None
     network: str | None = None
     generated: np.ndarray | None = None
     drawn_by: str = "theory"
     wraps: bool = False
-    left_out: xr.Dataset | None = None
+    without: xr.Dataset | None = None
     notes: tuple[str, ...] = ()
 
     def __post_init__(self):
@@ -61,9 +62,9 @@ class Subject:
         return self.classes[label] if self.classes else str(label)
 
     @property
-    def shares(self) -> xr.Dataset:
-        """The training images behind the sample over all steps, largest share first."""
-        return trace.shares(self.found.expand_dims("sample"), CONTRIBUTORS).isel(sample=0)
+    def opening(self) -> int:
+        """The step that the page opens with."""
+        return most_decided(self.found)
 
     @property
     def mosaic(self) -> np.ndarray:
@@ -75,17 +76,40 @@ class Subject:
         """(steps,): training images that hold a pixel's best patch."""
         return trace.distinct_images(self.found)
 
+    @property
+    def coloured(self) -> np.ndarray:
+        """(steps, colours): which training image has which colour of PALETTE at each step, -1 for none.
 
-def last_step_influence(machine, found: xr.Dataset, count: int = 5, **options) -> xr.Dataset | None:
-    """`influence` at the last step, where x0 is the sample, of the `count` images with the largest shares.
+        Those that win the most pixels of the step; an image keeps its colour from step to step, going out from the
+        opening one.
+        """
+        steps = self.found.sizes["step"]
+        best = [trace.winners(self.found.isel(step=step)).image.values[: len(PALETTE)] for step in range(steps)]
+        slots = np.full((steps, len(PALETTE)), -1)
+        slots[self.opening, : len(best[self.opening])] = best[self.opening]
+        for step in range(self.opening + 1, steps):
+            slots[step] = _kept(slots[step - 1], best[step])
+        for step in reversed(range(self.opening)):
+            slots[step] = _kept(slots[step + 1], best[step])
+        return slots
 
-    found: one sample. options: of the machine at that step. None if there is but one training image.
+
+def most_decided(found: xr.Dataset) -> int:
+    """Return the step with the least mean entropy."""
+    return int(found.entropy.mean(("y", "x")).values.argmin())
+
+
+def most_winning(found: xr.Dataset, count: int) -> list[int]:
+    """Return the training images that win the most pixels where the machine is most decided, at most `count`.
+
+    found: of `trace.inspect_machine`, one sample.
     """
-    last = found.isel(step=0)
-    alpha_bar = 1.0 / (1.0 + float(last.sigma) ** 2)
-    made = trace.shares(found.expand_dims("sample"), count).isel(sample=0)
-    chosen = made.image.values[made.image.values >= 0]
-    if machine.count < 2:
-        return None
-    x = last.phi.values[None].astype(np.float64) / alpha_bar**0.5
-    return influence(machine, x, float(last.sigma), chosen, **options).isel(sample=0)
+    return trace.winners(found.isel(step=most_decided(found))).image.values[:count].tolist()
+
+
+def _kept(before: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """The slots of `images`, each that had one `before` in the same, the others in the free ones."""
+    slots = np.where(np.isin(before, images), before, -1)
+    new = images[~np.isin(images, slots)]
+    slots[np.flatnonzero(slots < 0)[: len(new)]] = new
+    return slots

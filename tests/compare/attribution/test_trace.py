@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
 
-from compare.attribution.trace import distinct_images, inspect_machine, inspect_path, mosaic, shares
+from compare.attribution.trace import distinct_images, inspect_machine, inspect_path, mosaic, shares, winners
 from compare.study.sampling import trajectory
 from tests.compare.fakes import Blur
 from theory import AttentionScore, CosineSchedule, EquivariantLocalScore, IdealScore, WienerScore, ddim
@@ -116,3 +116,28 @@ def test_netcdf_holds_it(found, tmp_path):
 def test_a_machine_that_names_no_patches_is_refused(images, phi_1):
     with pytest.raises(ValueError, match="^machine: got WienerScore"):
         inspect_machine(WienerScore(images), phi_1, SCHEDULE, 2)
+
+
+def test_winners_count_best_patches_and_named_weights(found):
+    one = found.isel(sample=1, step=2)
+    made = winners(one)
+    best = one.image.isel(rank=0).values
+    counts = {int(image): (best == image).mean() for image in np.unique(best)}
+    assert dict(zip(made.image.values.tolist(), made.won.values.tolist())) == counts
+    assert (np.diff(made.won) <= 0).all() and float(made.won.sum()) == pytest.approx(1.0)
+    for image, mass in zip(made.image.values, made.mass.values):
+        named = (one.weight.values * (one.image.values == image)).sum(axis=-1)
+        assert mass == pytest.approx(named.mean())
+
+
+def test_deviation_is_the_root_of_the_posteriors_variance(images, phi_1):
+    machine = EquivariantLocalScore(images, 3)
+    made = inspect_machine(machine, phi_1, SCHEDULE, 2, top=1, deviation=True)
+    x = made.phi.values[1].astype(np.float64) / float(SCHEDULE.alpha_bar(1.0)) ** 0.5
+    wanted = np.sqrt(machine.variance(x, float(made.sigma[1])).mean(axis=1))
+    assert_allclose(made.deviation[1], wanted, rtol=1e-4)
+    assert "deviation" not in inspect_machine(machine, phi_1, SCHEDULE, 2, top=1)
+
+
+def test_no_deviation_of_a_machine_that_has_no_posterior(machine, phi_1):
+    assert "deviation" not in inspect_machine(machine, phi_1, SCHEDULE, 2, top=1, deviation=True)
