@@ -15,6 +15,7 @@ from html import escape
 from pathlib import Path
 
 import numpy as np
+import xarray as xr
 from PIL import Image
 
 from compare.attribution.page.subject import Subject
@@ -25,7 +26,8 @@ from compare.result.schema import round_mantissa
 FILES = Path(__file__).parent
 
 PAGE_BYTES = 2_900_000
-"""What a page may weigh; the training images with the least weight go without a picture where it would weigh more."""
+"""What a page may weigh; where it would weigh more, fewer patches of a pixel are named, and the training images with
+the least weight go without a picture."""
 
 SCRIPTS = ("data", "draw", "stage", "pixel", "strip", "images", "sure", "main")
 """In the order in which they stand in the page."""
@@ -36,7 +38,10 @@ NOT_TRIED = "Not computed for this page: --left-out says for how many images it 
 """What the page says of leaving images out."""
 
 LEAST_ATLAS_BYTES = 400_000
-"""Room for pictures of training images even if the numbers alone fill the page."""
+"""Room for pictures of training images: fewer patches of a pixel are named where numbers would leave less."""
+
+FRAME_BYTES = 150_000
+"""Of a page without arrays and pictures, at most."""
 
 
 def page(subject: Subject, links: str = "", key: str = "") -> str:
@@ -44,16 +49,14 @@ def page(subject: Subject, links: str = "", key: str = "") -> str:
 
     links: HTML above the title, to other pages; key: by which a page that is there already is known.
     """
-    order, arrays = _arrays(subject)
-    packed = {name: _packed(array) for name, array in arrays.items()}
-    spent = sum(len(entry["data"]) for entry in packed.values())
-    atlas, pictured = _atlas(subject.images[order], max(LEAST_ATLAS_BYTES, PAGE_BYTES - spent - 100_000))
+    order, ranks, packed, spent = _fitting(subject)
+    atlas, pictured = _atlas(subject.images[order], max(LEAST_ATLAS_BYTES, PAGE_BYTES - spent - FRAME_BYTES))
     found, place = subject.found, {int(image): i for i, image in enumerate(order)}
     view = {
         "title": subject.title, "about": subject.about, "machine": subject.machine, "network": subject.network,
         "notes": list(subject.notes), "drawnBy": subject.drawn_by, "agreement": _agreement(subject),
         "channels": found.sizes["channel"], "height": found.sizes["y"], "width": found.sizes["x"],
-        "top": found.sizes["rank"], "others": found.sizes.get("other", 0), "count": len(subject.images),
+        "top": ranks, "others": found.sizes.get("other", 0), "count": len(subject.images),
         "wraps": subject.wraps, "palette": PALETTE, "greys": GREYS, "opening": subject.opening,
         "t": found.t.values.tolist(), "sigma": found.sigma.values.tolist(),
         "patchSize": found.patch_size.values.tolist(),
@@ -71,16 +74,29 @@ def page(subject: Subject, links: str = "", key: str = "") -> str:
     return re.sub(r"\{\{(\w+)\}\}", lambda place: parts[place[1]], _read("page.html"))
 
 
-def _arrays(subject: Subject) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+def _fitting(subject: Subject) -> tuple[np.ndarray, int, dict[str, dict], int]:
+    """The training images named, ranks, packed arrays, and their size: as many ranks of a pixel as leave the page room.
+    """
+    ranks = subject.found.sizes["rank"]
+    while True:
+        order, arrays = _arrays(subject, subject.found.isel(rank=slice(ranks)))
+        packed = {name: _packed(array) for name, array in arrays.items()}
+        spent = sum(len(entry["data"]) for entry in packed.values())
+        if ranks == 1 or spent <= PAGE_BYTES - LEAST_ATLAS_BYTES - FRAME_BYTES:
+            return order, ranks, packed, spent
+        ranks = -(-ranks // 2)
+
+
+def _arrays(subject: Subject, found: xr.Dataset) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """The training images named anywhere, heaviest first, and the arrays that the page shows; `image` indexes them."""
-    found = subject.found
     image, weight = found.image.values, found.weight.values
     named = image >= 0
     total = np.bincount(image[named], weights=weight[named], minlength=len(subject.images))
     left_out = np.array([], dtype=int) if subject.without is None else subject.without.left_out.values
     order = np.unique(np.concatenate([image[named], left_out]))
     order = order[np.lexsort((order, -total[order], ~np.isin(order, left_out)))]  # those left out are always pictured
-    position = np.full(len(subject.images) + 1, len(order), dtype=np.uint32)  # image -1, none, is past the last
+    position = np.full(len(subject.images) + 1, len(order),
+                       dtype=np.uint16 if len(order) < 2**16 else np.uint32)  # -1: past the last
     position[order] = np.arange(len(order))
     arrays = {
         "image": position[image], "sourceY": _place(found.source_y.values), "sourceX": _place(found.source_x.values),

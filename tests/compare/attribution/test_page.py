@@ -274,7 +274,8 @@ def test_borders_stand_where_the_source_changes(opened, subject):
 @pytest.mark.slow
 def test_images_are_listed_by_pixels_won_and_marked(opened, subject):
     found = winners(subject.found.isel(step=0))
-    listed = np.array(opened.execute_script("""return [...document.querySelectorAll("#images tbody tr[data-image]")].map((row) =>
+    listed = np.array(opened.execute_script("""
+        return [...document.querySelectorAll("#images tr[data-image]")].map((row) =>
         [row.querySelector(".name").textContent.match(/\\d+/)[0], row.dataset.won, row.dataset.mass].map(Number))"""))
     assert_array_equal(listed[:, 0], found.image)
     assert_allclose(listed[:, 1], found.won)
@@ -397,6 +398,16 @@ def test_a_page_of_32_by_32_and_20_steps_stays_below_3_MB(rng):
     assert [one["id"] for one in view["images"][:4]][3] == next(
         i for i in np.argsort(-totals) if i not in made.without.left_out)
     assert {one["id"] for one in view["images"][:3]} == set(made.without.left_out.values.tolist())
+
+
+def test_a_page_of_64_by_64_and_20_steps_names_fewer_patches_and_stays_below_3_MB(rng):
+    images = rng.uniform(-1, 1, (12, 3, 64, 64)).astype(np.float32)
+    found = inspect_machine(LocalScore(images, 3), rng.normal(size=(1, 3, 64, 64)).astype(np.float32), CosineSchedule(),
+                            20, deviation=True).isel(sample=0)
+    text = page(Subject(found, images, title="A sample", machine="a machine", network="n", generated=images[0]))
+    assert len(text.encode()) <= PAGE_BYTES
+    view = json.loads(text.split('id="view">')[1].split("</script>")[0])
+    assert 1 <= view["top"] < 8 and view["pictured"] > 0
 
 
 def test_subject_refuses_what_does_not_fit(subject):
