@@ -34,7 +34,7 @@ def test_the_wheel_is_the_three_packages():
     assert found >= tracked(*PACKAGES) | CHECKPOINTS
     assert {name.split("/")[0] for name in found} == set(PACKAGES)
     assert {f"{package}/py.typed" for package in PACKAGES} <= found
-    for name in ("page/page.html", "page/page.css", "page/page.js"):
+    for name in ("page/page.html", "page/page.css", "page/script/main.js"):
         assert f"compare/attribution/{name}" in found
     assert "compare/report/patchmosaic.mplstyle" in found
 
