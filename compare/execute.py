@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import xarray as xr
+
 from compare.cli import bar, device, set_threads
 from compare.report.report import Report
 from compare.result import schema
@@ -21,6 +23,9 @@ from empirical.atomic import write_text
 from empirical.progress import Progress, announce
 
 LESS = "--samples and --quick make it smaller"
+
+
+Printed = Callable[[xr.Dataset, dict[str, Path]], str]
 
 
 class Plan(NamedTuple):
@@ -39,10 +44,11 @@ class Plan(NamedTuple):
     stages: Stages = WHOLE
 
 
-def execute(plan: Plan, args: Namespace, command: str, threads: int) -> None:
+def execute(plan: Plan, args: Namespace, command: str, threads: int, printed: Printed | None = None) -> None:
     """Compute the dataset, unless it is there, write tables and figures, and print the table and where all is.
 
     args: with out, prog and dry_run; what the dataset will take is said first, and with dry_run no more done.
+    printed: what is printed instead, from the dataset and its files by what they are.
     """
     path, here = args.out or Path("runs") / f"{plan.name}-{short_hash(plan.resolved)}", Here()
     result, forecast = path / plan.file, None
@@ -67,8 +73,11 @@ def execute(plan: Plan, args: Namespace, command: str, threads: int) -> None:
         figures = plan.report.draw(dataset, path / "figures")
     finally:
         folder.close()
-    print(text)
-    print("\n".join(map(str, ("Written:", result, table, numbers, *figures))))
+    if printed is None:
+        print(text)
+        print("\n".join(map(str, ("Written:", result, table, numbers, *figures))))
+    else:
+        print(printed(dataset, {"table": table, "numbers": numbers, "dataset": result, "figures": path / "figures"}))
 
 
 def plan_on_networks(name: str, config: NetworksConfig, args: Namespace, study: Callable[..., Study],

@@ -4,10 +4,11 @@
   python -m compare.run --dataset fashion-mnist --subset 5000 --network resnet --samples 100 --out runs/fashion
   python -m compare.run --dataset mnist --checkpoint runs/mnist-resnet.safetensors --out runs/mnist
 
-writes OUT/result.nc (images and numbers, an xarray dataset), table.txt (also printed) and figures/*.png. The same
-command again says that it is done, or goes on from where it was stopped: at most one sample's work is lost. k(t) and
-lambda(t) are fitted on other samples than the ones that are reported. The toy networks, four variants with three
-training seeds, are shipped; networks for images are trained in OUT/networks, or given by --checkpoint.
+writes OUT/result.nc (images and numbers, an xarray dataset), table.txt, summary.csv and figures/*.png, and prints a
+screen of it: a row a network, and what came out (--verbose: table.txt). The same command again says that it is done,
+or goes on from where it was stopped: at most one sample's work is lost. k(t) and lambda(t) are fitted on other
+samples than the ones that are reported. The toy networks, four variants with three training seeds, are shipped;
+networks for images are trained in OUT/networks, or given by --checkpoint.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compare.cli import Parser, device, main_of, use_threads, user_error
+from compare.cli import Parser, called_as, device, main_of, use_threads, user_error
 from empirical.size_option import Size
 
 if TYPE_CHECKING:
-    from compare.execute import Plan
+    from compare.execute import Plan, Printed
 
 TOY = ("variants", "retrain")
 IMAGES = ("subset", "data_seed", "size", "skip_bad", "augment", "data_dir", "network", "attention", "padding",
@@ -55,6 +56,10 @@ def parser() -> Parser:
     add("--training-steps", type=int, metavar="N", help="of networks that are trained here (default: the recipe's)")
     parse.add_common("runs/NAME-HASH, HASH of the configuration", "of the noise; sample i is a function of (seed, i)")
     add("--quick", action="store_true", help="8 samples, coarse calibration: a look, not a result")
+    form = parse.add_mutually_exclusive_group().add_argument
+    form("--verbose", action="store_true", help="print the whole table instead of a screen")
+    form("--explain", action="store_true", help="print what each column of the screen means")
+    form("--json", action="store_true", help="print the screen's numbers as JSON, with their intervals")
 
     add = parse.add_argument_group("the toy set only", argument_default=SUPPRESS).add_argument
     add("--variants", nargs="+", metavar="NAME", help="cnn cnn-top1 cnn-identity cnn-learned (default: all)")
@@ -96,7 +101,24 @@ def _compare(args: Namespace, command: str) -> None:
     from compare.execute import execute
 
     args.device = device(args.device)
-    execute(_toy_plan(args) if toy else _image_plan(args), args, command, threads)
+    execute(_toy_plan(args) if toy else _image_plan(args), args, command, threads, _printed(args))
+
+
+def _printed(args: Namespace) -> Printed | None:
+    """What is printed of the result; None: the whole table."""
+    from compare.report.screen import as_json, screen
+
+    if args.verbose:
+        return None
+    if args.json:
+        return lambda dataset, files: as_json(dataset, files, args.quick)
+    return lambda dataset, files: screen(dataset, files | _gallery(files), args.quick, args.explain)
+
+
+def _gallery(files: dict[str, Path]) -> dict[str, Path]:
+    """The command that makes a page for each sample, where the gallery is to be."""
+    folder = files["dataset"].parent
+    return {"gallery": f"{called_as('compare.inspect')} {folder} --all --out {folder / 'gallery'}"}
 
 
 def _refuse(args: Namespace, options: tuple[str, ...], study: str) -> None:

@@ -110,7 +110,7 @@ def test_other_images_than_the_network_s_are_refused(finished, tmp_path, capsys)
 def test_again_says_that_it_is_done(finished, file, capsys):
     before = (finished / "result.nc").read_bytes()
     assert run.main([*arguments(file), "--conditional", "--attention", "none", "identity", "--snapshots", "--out",
-                     str(finished)]) == 0
+                     str(finished), "--verbose"]) == 0
     out, err = capsys.readouterr()
     assert "is done" in err and out.startswith(f"npz:{file}: 24 training images of 3 x 8 x 8, class-conditional, zeros")
     assert (finished / "result.nc").read_bytes() == before

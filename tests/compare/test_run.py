@@ -89,7 +89,11 @@ def test_again_says_that_it_is_done(folder, capsys, monkeypatch):
     monkeypatch.setattr(compare.study.pipeline, "Run", lambda *_, **__: pytest.fail("ran again"))
     assert main([*ARGUMENTS, "--out", str(folder)]) == 0
     out, err = capsys.readouterr()
-    assert "is done" in err and out.startswith("Toy set: 3 samples, seed 5")
+    assert "is done" in err and out.startswith("2 trained networks and ")
+    assert main([*ARGUMENTS, "--verbose", "--out", str(folder)]) == 0
+    assert capsys.readouterr().out.startswith("Toy set: 3 samples, seed 5")
+    assert main([*ARGUMENTS, "--json", "--out", str(folder)]) == 0
+    assert json.loads(capsys.readouterr().out)["samples"] == 3
     assert (folder / "result.nc").read_bytes() == before
 
 
