@@ -36,6 +36,7 @@ from theory.machines.gaussian_mixture import GaussianMixtureScore
 from theory.machines.ideal import IdealScore
 from theory.machines.local import LocalScore
 from theory.machines.patch_set import PatchSetScore
+from theory.machines.sharded import Sharded
 from theory.machines.smoothed import SmoothedScore
 from theory.machines.wiener import WienerScore
 from theory.samplers import ddim, euler, heun
@@ -73,6 +74,7 @@ __all__ = [
     "PairScore",
     "PatchSetScore",
     "Schedule",
+    "Sharded",
     "SmoothedScore",
     "UserError",
     "WienerScore",

@@ -29,6 +29,7 @@ from theory import arguments
 from theory._kernels.numerics import LARGE_CALL_ERROR, PRODUCT_ERROR
 from theory._kernels.posterior import LOG2E
 from theory._kernels.softmax import LN2
+from theory.engine._torch.all_reduce import AllReduce
 from theory.engine._torch.paste import Weighing, paste
 from theory.engine._torch.regions import Region, regions
 from theory.engine._torch.scan import Training, group_size, scan, tiles, with_squares
@@ -40,6 +41,8 @@ from theory.engine.posterior import is_large, measure_far
 from theory.engine.scan_options import ScanOptions
 from theory.engine.softmax import Nearest, Posterior
 from theory.errors import UserError
+
+__all__ = ["AllReduce", "TorchBackend", "default_backend"]
 
 
 class TorchBackend:
@@ -61,6 +64,9 @@ class TorchBackend:
                             f"({str(error).splitlines()[0]})") from None
         self.memory_bytes = memory_bytes
         self._kept: WeakKeyDictionary[Bank, torch.Tensor] = WeakKeyDictionary()
+
+    def __reduce__(self):
+        return type(self), (str(self.device), self.memory_bytes)
 
     def posterior(self, x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions, rows: Axis, cols: Axis,
                   values: np.ndarray | None = None) -> tuple[Posterior, Nearest]:
