@@ -1,6 +1,7 @@
 """Show which training patches a sample came from: one HTML page that needs no server and fetches nothing.
 
   python -m compare.inspect docs/results/toy/result.nc --sample 3 --network cnn-learned --out sample-3.html --png
+  python -m compare.inspect runs/toy --all --out gallery
 
 draws the machine's image again from the sample's noise and writes, pixel by pixel and step by step, the training
 patches that it is made of, beside the network's image from the same noise. --png adds a figure for print.
@@ -12,7 +13,7 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
-from compare.cli import Parser, main_of, user_error
+from compare.cli import Parser, main_of, use_threads, user_error
 
 
 def parser() -> Parser:
@@ -30,7 +31,11 @@ def parser() -> Parser:
     add("--left-out", type=int, default=5, metavar="N",
         help="training images without which the sample is drawn again, step by step, those that win the most pixels "
         "(default: 5)")
-    add("--out", type=Path, metavar="FILE", help="the page (default: sample-N.html)")
+    add("--all", action="store_true", help="a gallery: an index of all samples, and a page for each; pages that are "
+        "there are left")
+    add("--out", type=Path, metavar="FILE", help="the page (default: sample-N.html); with --all the gallery's folder "
+        "(default: gallery)")
+    add("--jobs", type=int, metavar="N", help="CPU threads, with --all processes (default: all)")
     add("--png", action="store_true", help="also a figure for print, beside the page")
     add("--train", metavar="SET", help="the training images, where the result does not say whence they come (of "
         "compare_own): npz:FILE, npy:FILE or folder:PATH")
@@ -40,11 +45,26 @@ def parser() -> Parser:
 
 
 def _inspect(args: Namespace, command: str) -> None:
+    threads = use_threads(args.jobs)
+    if args.left_out < 0:
+        raise user_error(f"--left-out: got {args.left_out}, want at least 0")
+    if args.all:
+        _refuse_of_one(args)
+        _gallery(args, _load(args.result), threads)
+    else:
+        _page(args)
+
+
+def _refuse_of_one(args: Namespace) -> None:
+    for name, given in (("sample", args.sample != 0), ("along", args.along is not None), ("png", args.png)):
+        if given:
+            raise user_error(f"--{name}: got it with --all, want it for one sample")
+
+
+def _page(args: Namespace) -> None:
     out = args.out or Path(f"sample-{args.sample}.html")
     if not out.parent.is_dir():
         raise user_error(f"--out: found no folder {out.parent}, want one that exists")
-    if args.left_out < 0:
-        raise user_error(f"--left-out: got {args.left_out}, want at least 0")
     from compare.attribution.page.document import page
     from empirical.atomic import write_text
 
@@ -54,7 +74,7 @@ def _inspect(args: Namespace, command: str) -> None:
     if args.sample not in result.sample.values[: result.attrs.get("images_kept")]:
         raise user_error(f"--sample: got {args.sample}, want less than {result.attrs['images_kept']}: the result was "
                          "shipped without the images of the others")
-    subject = _subject(args, result.sel(sample=args.sample))
+    subject = _subject(args, result)
     write_text(out, page(subject))
     written = [out]
     if args.png:
@@ -101,65 +121,45 @@ def _training_set(args: Namespace, result):
     return training
 
 
+def _asked(args: Namespace):
+    from compare.attribution.inspected import Inspection
+
+    return Inspection(args.network, args.machine, args.along, args.top, args.left_out)
+
+
 def _subject(args: Namespace, result):
-    """The sample of the result as a `Subject`: the machine's trajectory drawn and attributed again."""
-    import numpy as np
-
-    from compare.attribution.page.subject import Subject
-    from compare.attribution.page.words import describe
-    from compare.result.choose import choose_network, machine_beside
-    from compare.study.machines import reconstruct
-
-    network = choose_network(result, args.network)
-    name = args.machine or machine_beside(result, network)
-    training = _training_set(args, result)
-    made = reconstruct(result, name, training)
-    label = int(result.label) if made.machine.conditional else None
-    found, drawn_by, without = _found(args, made, result.noise.values[None], result.sizes["step"], label)
-    if args.along is None:
-        apart = float(np.abs(found.drawn.values - result.predicted.sel(machine=name).values).max())
-        note = f"Drawn again for this page; the largest difference of a pixel from the result's image is {apart:.1e}."
-    else:
-        note = f"Along the trajectory of {args.along}: the predictions are the machine's at the network's noisy images."
-    about = describe(made, training, label, None if args.along is None else args.along)
-    return Subject(
-        found, training.images, title=f"What sample {args.sample} is made of", machine=name, about=about,
-        labels=training.labels, classes=training.classes, files=training.files, network=network,
-        generated=result.generated.sel(network=network).values, drawn_by=drawn_by,
-        wraps=getattr(made.machine, "boundary", "zeros") == "circular", without=without,
-        notes=(f"Machine: {name}. Network: {network}.", f"Result: {args.result}, made by {result.attrs['command']}",
-               f"Training set: {training.name}, {len(training.images):,} images, sha256 {training.fingerprint[:16]}",
-               note))
-
-
-def _found(args: Namespace, made, noise, steps: int, label: int | None):
-    """The attribution at every step, who drew the sample, and the sample without each of some images."""
+    """The sample as a `Subject`, with a bar of its steps."""
     from tqdm import tqdm
 
-    from compare.attribution.influence import redrawn
-    from compare.attribution.page.subject import most_winning
-    from compare.attribution.trace import inspect_machine, inspect_path
-    from theory import CosineSchedule
+    from compare.attribution.inspected import steps_of, subject_of
 
-    schedule = CosineSchedule()
-    settings = {"patch_sizes": made.patch_sizes, "strengths": made.strengths, "labels": label}
-    options = settings | {"top": args.top, "deviation": True}
-    redraws = 0 if args.along else min(args.left_out, made.machine.count - 1)
-    with tqdm(total=steps * (1 + redraws), desc="steps", disable=None, leave=False) as bar:
-        if args.along is None:
-            found = inspect_machine(made.machine, noise, schedule, steps, callback=bar.update, **options)
-            chosen = most_winning(found.isel(sample=0), redraws)
-            without = redrawn(made.machine, noise, schedule, chosen, drawn=found.drawn.values, steps=steps,
-                              callback=bar.update, **settings).isel(sample=0) if chosen else None
-            return found.isel(sample=0), "theory", without
-        from compare.study.networks import load_network
-        from compare.study.sampling import trajectory
-        from empirical import checkpoint
+    training = _training_set(args, result)
+    with tqdm(total=steps_of(result, _asked(args)), desc="steps", disable=None, leave=False) as bar:
+        return subject_of(result, args.sample, training, _asked(args), source=str(args.result), callback=bar.update)
 
-        denoiser = load_network(checkpoint.find(args.along), "cpu")[0].denoiser
-        path = trajectory(denoiser, noise, schedule, steps, None if label is None else [label])
-        found = inspect_path(made.machine, path, path.x0[0], schedule, callback=bar.update, **options)
-        return found.isel(sample=0), "the network", None
+
+def _gallery(args: Namespace, result, threads: int) -> None:
+    """A page for every sample and the index, in the folder --out."""
+    from tqdm import tqdm
+
+    from compare.attribution.gallery.index import index
+    from compare.attribution.gallery.pages import make_pages, path_of, samples_of
+    from empirical.atomic import write_text
+
+    out = args.out or Path("gallery")
+    out.mkdir(parents=True, exist_ok=True)
+    run = args.result if args.result.is_dir() else args.result.parent
+    training, samples = _training_set(args, result), samples_of(result)
+    pages = make_pages(result, training, _asked(args), out, str(args.result), threads)
+    made = sum(tqdm(pages, total=len(samples), desc="pages", disable=None, leave=False))
+    table = run / "table.txt"
+    text = index(result, _asked(args), out, title=f"Gallery of {run.resolve().name}", classes=training.classes,
+                 table=table.read_text(encoding="utf-8") if table.is_file() else "There is none beside the result.",
+                 figures=sorted((run / "figures").glob("*.png")))
+    write_text(out / "index.html", text)
+    size = sum(path_of(out, sample).stat().st_size for sample in samples)
+    print(f"Written: {out / 'index.html'} and {len(samples)} pages, {made} of them now; "
+          f"{size / len(samples) / 1000:,.0f} kB a sample, {size / 1e6:,.1f} MB in all")
 
 
 main = main_of(parser, _inspect)
