@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-MACHINE_KINDS = ("ideal", "equivariant", "local", "equivariant_local", "wiener", "patch_set", "covariance_local",
-                 "smoothed", "filtered", "gaussian_mixture", "evidence_sharing", "joint_matching", "consensus",
-                 "innovation", "ideal_interpolation")
-"""What a machine is; ideal_interpolation is (1 - strength) ELS + strength ideal, a null and no theory."""
+MACHINE_KINDS = {
+    "ideal": "IdealScore", "equivariant": "EquivariantScore", "local": "LocalScore",
+    "equivariant_local": "EquivariantLocalScore", "wiener": "WienerScore", "patch_set": "PatchSetScore",
+    "covariance_local": "CovarianceLocalScore", "smoothed": "SmoothedScore", "filtered": "FilteredScore",
+    "gaussian_mixture": "GaussianMixtureScore", "evidence_sharing": "AttentionScore", "joint_matching": "PairScore",
+    "consensus": "ConsensusScore", "innovation": "InnovationScore", "ideal_interpolation": "",
+}
+"""What a machine is, and its class in `theory`; ideal_interpolation is (1 - strength) ELS + strength ideal, a null and
+no theory."""
 
 SETTINGS = ("fixed", "fitted", "derived")
 """Where a machine's window and strength come from: stated beforehand, fitted to a network, or its derivation."""

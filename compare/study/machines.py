@@ -3,50 +3,27 @@
 from __future__ import annotations
 
 import json
-from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import xarray as xr
 
+import theory
 from compare.result.identity import ATTENTION_KINDS, MachineIdentity, machine_identities
 from compare.result.schema import Prediction
-from compare.result.words import NETWORK_MAP
+from compare.result.words import MACHINE_KINDS, NETWORK_MAP
 from compare.study.networks import NetworkEntry, TrainingSet, of_record
 from empirical.datasets import Dataset
-from theory import (
-    AttentionScore,
-    ConsensusScore,
-    Cost,
-    CovarianceLocalScore,
-    EquivariantLocalScore,
-    GaussianMixtureScore,
-    IdealScore,
-    InnovationScore,
-    LocalScore,
-    PairScore,
-    PatchSetScore,
-    SmoothedScore,
-    WienerScore,
-)
 from theory.errors import UserError
 
 ANY_SIZE = 3
 """Window of a patch machine at construction; every call gives its own."""
 
-INNOVATION_DRAWS = 1
-"""Noisy versions of each training image behind E[a | patch]; a training set is thousands of them."""
-
-
-WHOLE = {"ideal": IdealScore, "wiener": WienerScore, "covariance_local": CovarianceLocalScore,
-         "smoothed": SmoothedScore, "gaussian_mixture": GaussianMixtureScore,
-         "patch_set": partial(PatchSetScore, patch_size=ANY_SIZE)}
-PATCHES = {"local": LocalScore, "equivariant_local": EquivariantLocalScore, "evidence_sharing": AttentionScore,
-           "joint_matching": PairScore, "consensus": ConsensusScore,
-           "innovation": partial(InnovationScore, draws=INNOVATION_DRAWS)}
-"""Machines by kind: those that need images alone, and those of windows, which need a boundary too."""
-
+OPTIONS = {"innovation": {"draws": 1}}
+"""What a kind is built with besides: one noisy version of each training image behind E[a | patch], for a training set
+is thousands of them."""
 
 NAME_PATCHES = ("ideal", "local", "equivariant_local", "evidence_sharing", "joint_matching", "consensus")
 """Kinds of machine whose answer is a mean over training patches, which `attribute` can name."""
@@ -58,14 +35,14 @@ class IdealInterpolation:
     No theory of attention, but what any has to beat: attention without limits gives the ideal score.
     """
 
-    def __init__(self, local: EquivariantLocalScore, ideal: IdealScore):
+    def __init__(self, local: theory.EquivariantLocalScore, ideal: theory.IdealScore):
         self.local, self.ideal = local, ideal
 
-    def cost(self, batch: int, sigma: float, **options) -> Cost:
+    def cost(self, batch: int, sigma: float, **options) -> theory.Cost:
         """Return that of both machines."""
         options.pop("strength", None)
         local, ideal = self.local.cost(batch, sigma, **options), self.ideal.cost(batch, sigma)
-        return Cost(local.pairs + ideal.pairs, local.bytes + ideal.bytes, local.seconds + ideal.seconds)
+        return theory.Cost(local.pairs + ideal.pairs, local.bytes + ideal.bytes, local.seconds + ideal.seconds)
 
     def denoise(self, x, sigma, *, patch_size, strength):
         return self.denoise_strengths(x, sigma, [strength], patch_size=patch_size)[0]
@@ -97,13 +74,14 @@ class Machines:
         return self._build(kind, alpha)
 
     def _build(self, kind: str, attention):
-        training = self.training
         if kind == "ideal_interpolation":
             return IdealInterpolation(self("equivariant_local"), self("ideal"))
-        if kind in WHOLE:
-            return WHOLE[kind](training.images, labels=training.labels)
-        attends = {"attention": attention} if kind in ("evidence_sharing", "joint_matching") else {}
-        return PATCHES[kind](training.images, ANY_SIZE, training.boundary, labels=training.labels, **attends)
+        machine, training = getattr(theory, MACHINE_KINDS[kind]), self.training
+        settings = {"patch_size": ANY_SIZE, "boundary": training.boundary, "labels": training.labels,
+                    "attention": attention}
+        taken = signature(machine).parameters
+        return machine(training.images, **{name: value for name, value in settings.items() if name in taken},
+                       **OPTIONS.get(kind, {}))
 
 
 class StudyMachine(NamedTuple):
