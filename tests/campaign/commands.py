@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import hashlib
 import json
 import os
@@ -19,6 +20,7 @@ from unittest import mock
 
 import numpy as np
 import xarray as xr
+from filelock import FileLock
 from PIL import Image
 from tqdm import tqdm
 
@@ -79,6 +81,7 @@ def brief() -> Iterator[None]:
             path, lambda figure: figure.text(0, 0, str(dict(dataset.sizes))), (1, 1)))
         replace(sample_grid, **small)
         replace("empirical.datasets.cache", cache_folder=lambda: Path("cache"))
+        replace(FileLock, _raise_if_inherited=lambda _: None, create=True)  # a walk forks in the midst of a lock
         yield
 
 
@@ -127,6 +130,7 @@ def fork(work: Callable[[], int], folder: Path, said: Path) -> int:
         os.chdir(folder)
         tqdm.set_lock(threading.RLock())  # its own is shared with the children that were killed while they held it
         speak_into(said)
+        faulthandler.dump_traceback_later(0.9 * HANGS, file=2)
         status = work()
     except SystemExit as left:
         status = left.code if isinstance(left.code, int) else 1

@@ -11,6 +11,7 @@ from pathlib import Path
 from unittest import mock
 
 CALLS = ("open", "write", "fsync", "replace", "rename", "mkdir", "unlink", "rmdir")
+ROOT = Path(__file__).parents[2]
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 Before = Callable[[str, str], None]
@@ -32,6 +33,20 @@ def intercepted(before: Before) -> Iterator[None]:
         patches.enter_context(mock.patch.object(os, "fdopen", _watched_fdopen(os.fdopen, before)))
         sys.addaudithook(_no_other_door)
         yield
+
+
+def line_of_code() -> str:
+    """Return where the product makes the call that is at hand: the line itself, and the one that asked for a file."""
+    lines, frame = [], sys._getframe(1)
+    while frame is not None:
+        path = Path(frame.f_code.co_filename)
+        if path.is_relative_to(ROOT) and path.relative_to(ROOT).parts[0] != "tests":
+            lines.append(f"{path.relative_to(ROOT).as_posix()}:{frame.f_lineno}")
+        elif "filelock" in path.parts and not lines:
+            lines.append("filelock")
+        frame = frame.f_back
+    asked = next((line for line in lines if not line.startswith("empirical/atomic.py")), lines[0])
+    return lines[0] if asked == lines[0] else f"{lines[0]} for {asked}"
 
 
 def below(path) -> str | None:

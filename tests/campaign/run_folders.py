@@ -33,7 +33,7 @@ from tests.campaign.commands import (
     sandbox,
     state,
 )
-from tests.campaign.interception import intercepted
+from tests.campaign.interception import intercepted, line_of_code
 
 DIES = "dies"
 FAULTS = (DIES, "ENOSPC", "EIO", "EACCES")
@@ -87,7 +87,7 @@ class Warm:
     def verdict(self, run: Ended, folder: Path) -> str | None:
         """Return what is wrong with a run that met no fault itself, or None."""
         if run.status != 0:
-            return None if is_one_line(run) else f"then ended with status {run.status}: {last_line(run)}"
+            return None if is_one_line(run) else f"then {how_it_ended(run)}"
         left = outcome(folder)
         differ = sorted(name for name in {*left, *self.expected} if left.get(name) != self.expected.get(name))
         return f"then differs in {', '.join(differ)}" if differ else None
@@ -118,20 +118,25 @@ def few(seed: int, names: Sequence[str], cases: int) -> Counter:
 
 
 def every_call(warm: Warm, rng: np.random.Generator, until: float = np.inf, most: int | None = None) -> Counter:
-    """Let a run die, and fail, at each call that changes files, or at so many by chance, until it is time."""
-    counts: Counter = Counter()
-    wanted = _wanted(warm)
-    order = rng.permutation(len(wanted))[:most]
+    """Let a run die, and fail, at its calls that change files: at one of each line of code first, then at the others.
+
+    most: how many cases; none but those of a line's first if there are enough
+    """
+    calls = _calls(warm)
+    firsts, others = _wanted(calls, rng)
+    counts = Counter({f"{warm.name}: calls there are, with each fault": len(firsts) + len(others),
+                      f"{warm.name}: lines of code there are, with each fault": len(firsts)})
+    order = [*firsts, *others][:most]
     with tqdm(total=len(order), desc=f"{warm.name}: calls", disable=None) as bar:
         for start in range(0, len(order), ROUND):
-            for case in _cases(warm, sorted(wanted[i] for i in order[start : start + ROUND]), until):
+            for case in _cases(warm, sorted(order[start : start + ROUND]), until):
                 bar.update()
                 counts[f"{warm.name}: died at a call" if case.fault == DIES else f"{warm.name}: a call failed"] += 1
+                counts[f"{warm.name}: lines of code tried, with each fault"] += (case.number, case.fault) in firsts
                 wrong = _wrong(warm, case)
                 if wrong:
-                    at = f"call {case.number} ({case.call} of {case.path})"
+                    at = f"call {case.number} ({case.call} of {case.path}, {calls[case.number][1]})"
                     counts[f"{FAULT}{warm.name}, {at}, {case.fault}: {wrong}"] += 1
-    counts[f"{warm.name}: calls there are, with each fault"] = len(wanted)
     return counts
 
 
@@ -159,30 +164,38 @@ def is_one_line(run: Ended) -> bool:
     return run.status == 2 and len(lines) == 1 and "error: " in lines[0]
 
 
-def last_line(run: Ended) -> str:
-    return (run.said.strip().splitlines() or ["nothing said"])[-1][-300:]
+def how_it_ended(run: Ended) -> str:
+    """The last line of what a run said, or for one that hung the line of code in which it did."""
+    lines = run.said.strip().splitlines() or ["nothing said"]
+    if run.status is not None:
+        return f"ended with status {run.status}: {lines[-1][-300:]}"
+    return "hung: " + next((line.strip() for line in lines if line.startswith("  File ")), lines[-1])[-300:]
 
 
 # The walk: one run, which at each of its calls is forked for each fault, in a copy of the sandbox
 
 
-def _wanted(warm: Warm) -> list[tuple[int, str]]:
-    """Number of the call and the fault."""
-    return [(number, fault) for number, name in enumerate(_calls(warm)) for fault in FAULTS
-            if fault == DIES or name in WRITES]
+def _wanted(calls: Sequence[tuple[str, str]], rng: np.random.Generator) -> tuple[list, list]:
+    """(number of the call, fault): one for each line of code, call and fault, by chance; and all others."""
+    cases = [(number, fault) for number, (name, _) in enumerate(calls) for fault in FAULTS
+             if fault == DIES or name in WRITES]
+    order = [cases[i] for i in rng.permutation(len(cases))]
+    firsts = list({(*calls[number], fault): (number, fault) for number, fault in order}.values())
+    chosen = set(firsts)
+    return firsts, [case for case in order if case not in chosen]
 
 
-def _calls(warm: Warm) -> list[str]:
-    """Names of the calls of a whole run."""
+def _calls(warm: Warm) -> list[tuple[str, str]]:
+    """Name and line of code of the calls of a whole run."""
     log = warm.top / "calls"
 
     def work():
-        with log.open("w") as file, intercepted(lambda name, path: print(name, file=file, flush=True)):
+        with log.open("w") as file, intercepted(lambda name, _: print(name, line_of_code(), file=file, flush=True)):
             return call(warm.command)
 
     run = forked(work, copy(warm.fresh, Path(tempfile.mkdtemp(dir=warm.top)) / "work"))
     assert run.status == 0, run.said
-    return log.read_text().split()
+    return [(name, line) for name, _, line in (text.partition(" ") for text in log.read_text().splitlines())]
 
 
 def _cases(warm: Warm, wanted: Sequence[tuple[int, str]], until: float) -> Iterator[Case]:
@@ -271,7 +284,7 @@ def _wrong(warm: Warm, case: Case) -> str | None:
     if case.status == 0:  # the call was one that a run does without
         return warm.verdict(run, folder)
     if not is_one_line(run):
-        return f"ended with status {case.status}: {last_line(run)}"
+        return how_it_ended(run)
     left = [path.name for path in folder.rglob("*") if LEFTOVER in path.name]
     if left:
         return f"left {', '.join(left)}"

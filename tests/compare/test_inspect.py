@@ -64,7 +64,8 @@ def test_user_errors_take_one_line(wrong, tmp_path, capsys, monkeypatch):
 def test_a_runs_folder_is_its_result(tmp_path):
     out = tmp_path / "page.html"
     assert main([str(Path(RESULT).parent), "--left-out", "0", "--top", "1", "--out", str(out)]) == 0
-    assert out.is_file()
+    view = json.loads(out.read_text().split('id="view">')[1].split("</script>")[0])
+    assert view["top"] == 1 and view["network"] in results.load(RESULT).network.values
 
 
 @pytest.mark.parametrize("run, says", [
@@ -82,7 +83,9 @@ def test_a_result_of_compare_own_asks_for_its_training_images(tmp_path, capsys):
     out = tmp_path / "page.html"
     assert status(main, [str(tmp_path), "--out", str(out)]) == 2
     assert "--train: got none, want the training images of this result of compare_own" in capsys.readouterr().err
-    assert status(main, [str(tmp_path), "--out", str(out), "--train", "toy"]) == 0 and out.is_file()
+    assert status(main, [str(tmp_path), "--out", str(out), "--train", "toy"]) == 0
+    view = json.loads(out.read_text().split('id="view">')[1].split("</script>")[0])
+    assert view["images"] and view["machine"] in own.machine.values
 
 
 def test_help_is_quick():

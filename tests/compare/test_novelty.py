@@ -5,6 +5,7 @@ import csv
 import numpy as np
 import pytest
 import xarray as xr
+from numpy.testing import assert_allclose
 from PIL import Image
 
 import compare.study.folder
@@ -40,7 +41,7 @@ def arguments(files, out, *more):
 
 @pytest.mark.parametrize("held_out", [False, True])
 @pytest.mark.parametrize("machine", ["local", "els"])
-def test_says_what_each_sample_is(files, tmp_path, capsys, held_out, machine, monkeypatch):
+def test_says_what_each_sample_is(files, tmp_path, capsys, held_out, machine, monkeypatch, drawn):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     more = ["--held-out", str(files / "held.npz")] if held_out else []
     assert main(arguments(files, tmp_path / "out", "--machine", machine, *more)) == 0
@@ -53,7 +54,15 @@ def test_says_what_each_sample_is(files, tmp_path, capsys, held_out, machine, mo
         assert found.sizes["held_out"] == 25 and found.attrs["machine"] == machine
         assert found.attrs["command"].startswith("python -m compare.novelty ")
         assert all({"long_name", "units"} <= set(found[name].attrs) for name in found.variables)
-    assert (tmp_path / "out" / "contact-sheet.png").read_bytes().startswith(b"\x89PNG")
+    sheet = drawn[0].axes[0]
+    assert {"0: copy", "1: mosaic", "2: neither"} <= {text.get_text() for text in sheet.texts}
+    with np.load(files / "train.npz") as held:
+        copied = held["x"][3, ..., 0] / 255
+    for picture in sheet.images[:3]:  # the copy, its nearest image and its best patches
+        assert_allclose(np.asarray(picture.get_array())[..., 0], copied, atol=5e-3)
+    assert not np.allclose(np.asarray(sheet.images[-1].get_array())[..., 0], copied, atol=5e-3)
+    pixels = np.asarray(Image.open(tmp_path / "out" / "contact-sheet.png").convert("RGB"))
+    assert (pixels != 255).any(axis=-1).mean() > 0.1
     out = capsys.readouterr().out
     assert out.startswith("3 samples, 40 training images, level 0.05 against 25 held-out images\n")
     assert "\ncopy        1  0.333 (n = 3)\n" in out and ("training images left out: up to 0.081" in out) != held_out

@@ -8,12 +8,14 @@ import zlib
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
 
 from compare.attribution.influence import redrawn
 from compare.attribution.page import figure
 from compare.attribution.page.document import PAGE_BYTES, page
 from compare.attribution.page.subject import Subject, most_winning
 from compare.attribution.trace import inspect_machine, mosaic, winners
+from compare.report.plots import rgb
 from tests.compare.chromium import accessibility, chromium
 from theory import AttentionScore, CosineSchedule, IdealScore, LocalScore
 
@@ -421,5 +423,21 @@ def test_subject_refuses_what_does_not_fit(subject):
 
 
 @pytest.mark.slow
-def test_figure_for_print(subject, tmp_path):
-    assert figure.save(tmp_path / "sample.png", subject).read_bytes().startswith(b"\x89PNG")
+def test_figure_for_print(subject, tmp_path, drawn):
+    """Columns are steps from the first noise to the last: noisy image, prediction, mosaic, source image."""
+    figure.save(tmp_path / "sample.png", subject)
+    upper, lower = drawn[0].subfigs
+    panels = np.array(upper.axes).reshape(4, -1)
+    shown = lambda axes: axes.images[0].get_array()
+    for column, step in ((0, -1), (-2, 0)):
+        assert panels[0, column].get_title() == f"t = {float(subject.found.t[step]):.2f}"
+        assert_allclose(shown(panels[0, column]), rgb(subject.found.phi.values[step]))
+        assert_allclose(shown(panels[1, column]), rgb(subject.found.x0.values[step]))
+        assert_allclose(shown(panels[2, column]), rgb(subject.mosaic[step]))
+    assert_allclose(shown(panels[0, -1]), rgb(subject.found.drawn.values))
+    assert_allclose(shown(panels[1, -1]), rgb(subject.generated))
+    entropy, images = lower.axes
+    assert_allclose(entropy.lines[0].get_ydata(), subject.found.entropy.mean(("y", "x")))
+    assert_allclose(images.lines[0].get_ydata(), subject.distinct)
+    pixels = np.asarray(Image.open(tmp_path / "sample.png").convert("RGB"))
+    assert (pixels != 255).any(axis=-1).mean() > 0.1

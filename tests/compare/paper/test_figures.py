@@ -9,6 +9,7 @@ import pytest
 import torch
 import xarray as xr
 from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
 from torch import nn
 
 from compare.figures import main
@@ -40,14 +41,17 @@ def data(source):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", FIGURES)
-def test_every_figure_is_drawn_from_its_dataset_alone(name, data, tmp_path):
+def test_every_figure_is_drawn_from_its_dataset_alone(name, data, tmp_path, drawn):
     figure, dataset = FIGURES[name], data(name)
     assert all({"long_name", "units"} <= set(dataset[variable].attrs) for variable in dataset.data_vars)
     dataset.to_netcdf(tmp_path / "numbers.nc", engine="h5netcdf")
     with xr.open_dataset(tmp_path / "numbers.nc", engine="h5netcdf") as again:
         files = figure._replace(data=lambda source: again.load()).save(Source(tmp_path), tmp_path)
     assert [file.name for file in files] == [f"{name}.nc", f"{name}.pdf", f"{name}.png"]
-    assert files[1].read_bytes().startswith(b"%PDF") and files[2].read_bytes().startswith(b"\x89PNG")
+    assert files[1].read_bytes().startswith(b"%PDF") and len(drawn) == 2 and drawn[0] is drawn[1]
+    pixels = np.asarray(Image.open(files[2]).convert("RGB"))
+    shown = [artist for axes in drawn[0].axes for artist in (*axes.images, *axes.lines, *axes.collections)]
+    assert shown and (pixels != 255).any(axis=-1).mean() > 0.01
 
 
 @pytest.mark.slow

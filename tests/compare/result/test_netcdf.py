@@ -1,11 +1,14 @@
 """Files of results are handed to HDF5 only when they are as they were written."""
 
+import hashlib
+from pathlib import Path
+
 import h5py
 import numpy as np
 import pytest
 import xarray as xr
 
-from compare.result.netcdf import SEAL_LENGTH, read, write
+from compare.result.netcdf import SEAL, SEAL_LENGTH, read, write
 from theory.errors import UserError
 
 
@@ -42,3 +45,11 @@ def test_no_flipped_bit_and_no_cut_is_accepted(path, rng):
         read(path)
     path.write_bytes(content[:end])  # as another program writes it
     xr.testing.assert_identical(read(path), before)
+
+
+@pytest.mark.parametrize("path", sorted((Path(__file__).parents[3] / "docs" / "results").rglob("*.nc")),
+                         ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_shipped_datasets_are_sealed(path):
+    content = path.read_bytes()
+    seal = SEAL.search(content, len(content) - SEAL_LENGTH)
+    assert seal and hashlib.sha256(content[: seal.start()]).hexdigest().encode() == seal[1]

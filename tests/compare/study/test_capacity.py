@@ -3,12 +3,17 @@
 import json
 import shutil
 
+import matplotlib.style
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from numpy.testing import assert_allclose, assert_array_equal
+from PIL import Image
 
 from compare import approach as command
 from compare.measure.denoising_loss import noisy_training_images
+from compare.report import capacity as report
+from compare.report.plots import STYLE
 from compare.result import capacity as own
 from compare.result import schema as results
 from compare.result import summary
@@ -92,13 +97,14 @@ def test_closed_forms_are_asked_as_derived(dataset, stems):
         assert dataset.strength.sel(machine=name).values.tolist() == [strength] * 20
 
 
-def test_closed_forms_can_be_left_out(stems, tmp_path):
+def test_closed_forms_can_be_left_out(stems, tmp_path, drawn):
     out = tmp_path / "bare"
     assert command.main(["--networks", stems[1], *OPTIONS, "--closed-forms", "--out", str(out)]) == 0
     bare = results.read(out / "approach.nc")
     assert own.machines(bare) == ["ideal", "els k=3", "els k=5"] and not own.closed_forms(bare)
     assert "derived" not in (out / "table.txt").read_text()
-    assert (out / "figures" / "approach.png").stat().st_size > 10_000
+    titles = [axes.get_title() for axes in drawn[0].axes]
+    assert titles == ["loss of eps above els k=5", "median r2 with els k=5", "share consistent"]
 
 
 def test_loss_is_over_all_seeds_and_paired_with_the_bound(dataset):
@@ -112,12 +118,21 @@ def test_loss_is_over_all_seeds_and_paired_with_the_bound(dataset):
     assert own.loss(dataset, "ideal").estimate <= bound
 
 
-def test_it_writes_a_table_and_a_figure(run):
+def test_it_writes_a_table_and_a_figure(run, dataset):
     text = (run / "table.txt").read_text()
     assert "median r2 with els k=5  with ideal" in text and "with els k=3  " in text
     assert "mean r2 above els k=5: pair as derived" in text
     assert "cnn, width 8, 2 of 4 steps" in text and "loss minus els k=5" in text and "nan" not in text
-    assert (run / "figures" / "approach.png").stat().st_size > 10_000
+    assert (np.asarray(Image.open(run / "figures" / "approach.png").convert("RGB")) != 255).any(axis=-1).mean() > 0.01
+    shown = Figure()
+    with matplotlib.style.context(STYLE):
+        report.REPORT.pictures(dataset)["approach.png"].draw(shown, dataset)
+    loss, _, _, first_form, _, _ = shown.axes
+    curve = next(drawn for drawn in loss.containers if drawn.get_label() == dataset.capacity.values[1])
+    above = [own.loss(dataset, f"cnn, width 8, {steps}", "els k=5").estimate for steps in ("2 of 4 steps", "4 steps")]
+    assert curve.lines[0].get_xdata().tolist() == [2, 4]
+    assert_allclose(curve.lines[0].get_ydata().astype(float), above)
+    assert first_form.get_title() == f"r2 above els k=5:\n{own.closed_forms(dataset)[0]}"
 
 
 def test_a_finished_run_is_left_alone(run, stems, capsys):
