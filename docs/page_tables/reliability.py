@@ -7,7 +7,7 @@ from pathlib import Path
 from page_tables.cells import markdown
 
 RECORDS = Path(__file__).parents[1] / "results" / "reliability"
-SPACE = "calls there are"
+SPACE = "there are"
 """In the name of a count that says how much there is to try, not how much was tried."""
 
 

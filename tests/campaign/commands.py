@@ -128,7 +128,7 @@ def fork(work: Callable[[], int], folder: Path, said: Path) -> int:
     status = 1
     try:
         os.chdir(folder)
-        tqdm.set_lock(threading.RLock())  # its own is shared with the children that were killed while they held it
+        own_locks()
         speak_into(said)
         faulthandler.dump_traceback_later(0.9 * HANGS, file=2)
         status = work()
@@ -142,6 +142,15 @@ def fork(work: Callable[[], int], folder: Path, said: Path) -> int:
 
             sys.stderr.flush()
         os._exit(status)
+
+
+def own_locks() -> None:
+    """Let this forked child wait for nobody: the process locks of tqdm and numba are one for all children, and one that
+    is killed while it holds one never gives it back. Commands that a user starts share no locks."""
+    from numba.np.ufunc import parallel
+
+    tqdm.set_lock(threading.RLock())
+    parallel._backend_init_process_lock = threading.RLock()
 
 
 def speak_into(said: Path) -> None:
