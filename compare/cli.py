@@ -36,8 +36,17 @@ class Parser(argparse.ArgumentParser):
         add("--device", choices=("auto", "cpu", "cuda"), default="auto",
             help="of the networks (default: cuda if there is)")
         add("--jobs", type=int, metavar="N", help="CPU threads (default: all)")
+        self.add_scale()
         self.add_dry_run()
         self.add_error_options()
+
+    def add_scale(self) -> None:
+        """Add the options to compute on a dask cluster, or in several processes."""
+        add = self.add_argument
+        add("--cluster", metavar="WHERE",
+            help='local:N or tcp://HOST:PORT, workers of dask.distributed (extra "cluster")')
+        add("--shard", type=shard, metavar="I/N", help="do share I of N in a folder that other processes see too, as "
+            "those of a SLURM array; the same command without it merges")
 
     def add_dry_run(self) -> None:
         """Add the option to say what the command will take, and no more."""
@@ -47,6 +56,14 @@ class Parser(argparse.ArgumentParser):
         """Add what a command does about errors and messages."""
         self.add_argument("--traceback", action="store_true", help="show where an error came from")
         self.add_argument("--log-level", choices=LOG_LEVELS, default="warning", help="(default: warning)")
+
+
+def shard(text: str) -> tuple[int, int]:
+    """Return (I, N) of "I/N", 1 <= I <= N."""
+    number, _, count = text.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+        raise argparse.ArgumentTypeError(f"got {text}, want I/N with 1 <= I <= N, as 2/8")
+    return int(number), int(count)
 
 
 def called_as(module: str) -> str:

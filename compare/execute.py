@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,15 +15,16 @@ from compare.cli import bar, device, set_threads
 from compare.report.report import Report
 from compare.result import schema
 from compare.study.config import NetworksConfig
-from compare.study.folder import Parts, RunFolder, short_hash
+from compare.study.folder import Elsewhere, Parts, RunFolder, Share, SharedFolder, short_hash
 from compare.study.networks import expand_names, find_all, weights_of
-from compare.study.pipeline import WHOLE, Stages, Study, carry_out
+from compare.study.pipeline import WHOLE, Run, Stages, Study, carry_out
 from compare.study.place import Here, Place
 from compare.study.price import foretell
+from compare.study.workers import AT_ONCE, cluster
 from empirical.atomic import write_text
 from empirical.progress import Progress, announce
 
-LESS = "--samples and --quick make it smaller"
+LESS = "--samples and --quick make it smaller, --shard and --cluster spread it"
 
 
 Printed = Callable[[xr.Dataset, dict[str, Path]], str]
@@ -51,33 +53,49 @@ def execute(plan: Plan, args: Namespace, command: str, threads: int, printed: Pr
     printed: what is printed instead, from the dataset and its files by what they are.
     """
     path, here = args.out or Path("runs") / f"{plan.name}-{short_hash(plan.resolved)}", Here()
-    result, forecast = path / plan.file, None
-    if not result.is_file():
+    result, forecast, share = path / plan.file, None, args.shard and Share(*args.shard)
+    if result.is_file():
+        sys.stderr.write(f"{path} is done; delete it to run again\n")
+    else:
         set_threads(threads)
-        forecast = foretell(plan.study, plan.stages, path, plan.resolved, command, here, threads)
+        forecast = foretell(plan.study, plan.stages, path, plan.resolved, command, here, threads, share)
         announce(args.prog, forecast, LESS)
     if args.dry_run:
         return
-    folder = RunFolder(path, plan.resolved, bar)
-    try:
-        if forecast is None:
-            sys.stderr.write(f"{path} is done; delete it to run again\n")
-        else:
-            with Progress(args.prog, forecast) as folder.foretold:
-                study = plan.study(folder, command, here)
-                schema.write(carry_out(study, folder, command, here, plan.stages), result)
-        dataset = schema.read(result)
-        text, table, numbers = plan.report.text(dataset), path / "table.txt", path / "summary.csv"
-        write_text(table, text)
-        write_text(numbers, plan.report.tidy(dataset).to_csv(index=False))
-        figures = plan.report.draw(dataset, path / "figures")
-    finally:
-        folder.close()
+    if share is not None:
+        if forecast is not None:
+            _carry_out_share(plan, path, share, command, here, Progress(args.prog, forecast))
+        return
+    with nullcontext(here) if forecast is None or args.cluster is None else cluster(args.cluster, threads) as place:
+        folder = RunFolder(path, plan.resolved, bar, at_once=AT_ONCE * place.count if place is not here else 1)
+        try:
+            if forecast is not None:
+                with Progress(args.prog, forecast) as folder.foretold:
+                    study = plan.study(folder, command, place)
+                    schema.write(carry_out(study, folder, command, place, plan.stages), result)
+            dataset = schema.read(result)
+            text, table, numbers = plan.report.text(dataset), path / "table.txt", path / "summary.csv"
+            write_text(table, text)
+            write_text(numbers, plan.report.tidy(dataset).to_csv(index=False))
+            figures = plan.report.draw(dataset, path / "figures")
+        finally:
+            folder.close()
     if printed is None:
         print(text)
         print("\n".join(map(str, ("Written:", result, table, numbers, *figures))))
     else:
         print(printed(dataset, {"table": table, "numbers": numbers, "dataset": result, "figures": path / "figures"}))
+
+
+def _carry_out_share(plan: Plan, path: Path, share: Share, command: str, here: Here, progress: Progress) -> None:
+    """Do what is this share's, and what all need; the command without --shard merges."""
+    folder = SharedFolder(path, plan.resolved, bar, share)
+    try:
+        with progress as folder.foretold, suppress(Elsewhere):
+            plan.stages.make(Run(plan.study(folder, command, here), folder, here))
+    finally:
+        folder.close()
+    print(f"Share {share.number} of {share.count} is done in {path}; when all are, the command without --shard merges.")
 
 
 def plan_on_networks(name: str, config: NetworksConfig, args: Namespace, study: Callable[..., Study],

@@ -47,6 +47,7 @@ def parser() -> Parser:
     add("--seed", type=int, default=0, help="of the draws (default: 0)")
     add("--data-dir", type=Path, metavar="FOLDER", help="where data sets are looked for first")
     add("--out", type=Path, default=Path("novelty"), metavar="FOLDER", help="run folder (default: novelty)")
+    parse.add_scale()
     parse.add_dry_run()
     parse.add_error_options()
     return parse
@@ -55,8 +56,7 @@ def parser() -> Parser:
 def _novelty(args: Namespace, command: str) -> None:
     _check(args)
     from compare.attribution.copies import copy_test, first_of_near_twins, first_of_twins, largest_false_rate
-    from compare.study.folder import RunFolder
-    from empirical.progress import Progress, announce
+    from empirical.progress import announce
 
     training, samples, held_out = _sets(args)
     unequal = first_of_twins(training.images)
@@ -73,17 +73,20 @@ def _novelty(args: Namespace, command: str) -> None:
     announce(args.prog, forecast, "--subset and --null make it smaller")
     if args.dry_run:
         return
-    folder = RunFolder(args.out, config)
-    with Progress(args.prog, forecast) as folder.foretold:
-        null = _null(folder, machines, images, held_out, args)
-        found = _sources(folder, machines, samples.images, args.sigma, kept)
+    made = _made(args, config, forecast, machines, lambda folder, ours: folder.each(
+        lambda stage: stage(), [lambda: _null(folder, ours, images, held_out, args),
+                                lambda: _sources(folder, ours, samples.images, args.sigma, kept)], "stages"))
+    if made is None:
+        number, count = args.shard
+        print(f"Share {number} of {count} is done in {args.out}; when all are, the command without --shard merges.")
+        return
+    null, found = made
     rate = args.level if held_out is not None else largest_false_rate(args.level, args.null, len(images))
     dataset = copy_test(samples.images, found, *null, args.level).assign_attrs(
         command=command, level=args.level, largest_false_rate=rate, **settings, **prints,
         training_images=len(training.images), twins=len(training.images) - len(unequal),
         near_twins=len(unequal) - len(kept))
     _write(args.out, dataset, training, samples)
-    folder.close()
 
 
 def _check(args: Namespace) -> None:
@@ -119,6 +122,30 @@ def _machines(args: Namespace, images) -> tuple:
 
     patches = {"local": LocalScore, "els": EquivariantLocalScore}[args.machine]
     return IdealScore(images), patches(images, args.patch_size, args.boundary)
+
+
+def _made(args: Namespace, config: dict, forecast, machines: tuple, make):
+    """make(folder, machines), the machines where --cluster says; None for a share, whose parts alone are made."""
+    from contextlib import nullcontext
+
+    from compare.cli import bar
+    from compare.study.folder import Elsewhere, RunFolder, Share, SharedFolder
+    from compare.study.workers import AT_ONCE, cluster
+    from empirical.progress import Progress
+    from theory.engine.chunks import thread_count
+
+    with nullcontext() if args.cluster is None else cluster(args.cluster, thread_count()) as workers:
+        if args.shard:
+            folder = SharedFolder(args.out, config, bar, Share(*args.shard))
+        else:
+            folder = RunFolder(args.out, config, bar, at_once=1 if workers is None else AT_ONCE * workers.count)
+        try:
+            with Progress(args.prog, forecast) as folder.foretold:
+                return make(folder, machines if workers is None else tuple(map(workers.remote, machines)))
+        except Elsewhere:
+            return None
+        finally:
+            folder.close()
 
 
 def _forecast(args: Namespace, config: dict, machines: tuple, samples: int, held_out):
@@ -202,16 +229,13 @@ def _sources(folder, machines: tuple, x, sigma: float, kept) -> dict:
 
 
 def _in_parts(folder, name: str, count: int, what: str, make) -> dict:
-    """The arrays of make(indices), index after index, with a progress bar; each part kept in the folder."""
+    """The arrays of make(indices), index after index; each part kept in the folder."""
     import numpy as np
-    from tqdm import tqdm
 
-    parts = []
-    with tqdm(total=count, desc=what, disable=None, leave=False) as bar:
-        for start in range(0, count, AT_ONCE):
-            chosen = np.arange(start, min(start + AT_ONCE, count))
-            parts.append(folder.cached(f"{name} {start}", lambda chosen=chosen: make(chosen)))
-            bar.update(len(chosen))
+    def part(start: int) -> dict:
+        return folder.cached(f"{name} {start}", lambda: make(np.arange(start, min(start + AT_ONCE, count))))
+
+    parts = folder.each(part, range(0, count, AT_ONCE), what, dealt=True)
     return {array: np.concatenate([part[array] for part in parts]) for array in parts[0]}
 
 

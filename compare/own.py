@@ -21,6 +21,7 @@ from compare.study.networks import NetworkEntry, TrainingSet, Validation
 from compare.study.pipeline import WHOLE, carry_out
 from compare.study.place import Here
 from compare.study.price import foretell
+from compare.study.workers import AT_ONCE, Workers
 from empirical.datasets import Dataset
 from empirical.progress import Progress, announce
 from theory import arguments
@@ -28,7 +29,7 @@ from theory.errors import UserError
 
 
 def compare_own(network, images, labels=None, *, boundary: str = "zeros", validation=None,
-                receptive_field: int | None = None, out: str | Path | None = None, **options) -> xr.Dataset:
+                receptive_field: int | None = None, out: str | Path | None = None, map=None, **options) -> xr.Dataset:
     """Fit k(t) to the network, draw with it and with the machines from the same noise, and hold them together.
 
     network: in its adapter, or anything with `denoise(x, sigma)` and an attribute `schedule`; called with labels if
@@ -40,6 +41,8 @@ def compare_own(network, images, labels=None, *, boundary: str = "zeros", valida
         there are labels, a pair of images and labels
     receptive_field: side of the window that it sees, if known: no larger k is tried
     out: the run's folder, taken up again where it was stopped; None for one that is deleted at the end
+    map: where machines and network answer: a Client of dask.distributed or any executor of concurrent.futures, or
+        its `map`; None for this process
     options: of `ImageConfig`: samples (default 100), seed, steps, network_steps, calibration_samples, rules, ...
     Returns the result, for `compare.report.images.report` and `draw`; OUT/result.nc.
     UserError: settings out of range, or images, labels and a folder that do not go together.
@@ -55,14 +58,17 @@ def compare_own(network, images, labels=None, *, boundary: str = "zeros", valida
     record = {"dataset": "own", "published": "own", "boundary": boundary, "conditional": labels is not None,
               "networks": {"own-0": _digest(network)}, "data_fingerprint": training.fingerprint}
     with tempfile.TemporaryDirectory() as temporary:
-        folder = RunFolder(Path(out or temporary), {**asdict(config), **record}, bar)
+        here = Here()
+        place = here if map is None else Workers(getattr(map, "__self__", map))
+        folder = RunFolder(Path(out or temporary), {**asdict(config), **record}, bar,
+                           at_once=1 if map is None else AT_ONCE * place.count)
         study = image_study([NetworkEntry("own", 0, network, receptive_field=receptive_field)], ours, config, record)
-        here, command = Here(), "compare.own.compare_own"
+        command = "compare.own.compare_own"
         try:
             forecast = foretell(lambda *_: study, WHOLE, folder.path, folder.config, command, here, get_num_threads())
             announce("compare_own", forecast, "fewer samples make it smaller")
             with Progress("compare_own", forecast) as folder.foretold:
-                result = carry_out(study, folder, command, here)
+                result = carry_out(study, folder, command, place)
             write(result, folder.path / "result.nc")
         finally:
             folder.close()

@@ -53,9 +53,11 @@ def _machines(config: AttentionConfig, networks: list[NetworkEntry]) -> list[Mac
 
 def _fit(run: Run) -> Fitted:
     """Every closed form to each variant, on its first network."""
-    settings, fits = {}, {}
-    for first in run.folder.progress(first_of_each(run.networks), "calibration"):
-        of_variant = fits[first.variant] = _fits(run, first)
+    settings, networks = {}, first_of_each(run.networks)
+    found = run.folder.each(lambda first: _fits(run, first), networks, "calibration")
+    fits = {first.variant: of_variant for first, of_variant in zip(networks, found)}
+    for first in networks:
+        of_variant = fits[first.variant]
         settings[fitted("equivariant_local", first.variant)] = next(iter(of_variant.values())).local_patch_size, None
         for form, fit in of_variant.items():
             settings |= {fitted_form(form, network): (fit.patch_size, fit.strength) for network in run.networks

@@ -50,12 +50,15 @@ def along_training(run: Run, snapshots: Mapping[int, NetworkEntry]) -> xr.Datase
     snapshots: the network by training step; sampled at the networks' finest.
     """
     most = max(run.config.network_steps)
-    values = np.empty((len(run.predicted), len(snapshots), len(run.noise)))
-    for s, (step, entry) in enumerate(run.folder.progress(list(snapshots.items()), "snapshots")):
-        network = run.place.network(entry)
-        images = sample(run.folder, f"snapshot {network.name} {step} {most}", network.denoiser, run.noise,
-                        run.schedule, most, labels=run.labels, grouped=True)
-        values[:, s] = [agreement(prediction.images, round_mantissa(images)).pearson_r for prediction in run.predicted]
+
+    def draw(kept: tuple[int, NetworkEntry]) -> np.ndarray:
+        step, network = kept[0], run.place.network(kept[1])
+        return sample(run.folder, f"snapshot {network.name} {step} {most}", network.denoiser, run.noise, run.schedule,
+                      most, labels=run.labels, grouped=True)
+
+    drawn = run.folder.each(draw, list(snapshots.items()), "snapshots")
+    values = np.stack([[agreement(prediction.images, round_mantissa(images)).pearson_r for prediction in run.predicted]
+                       for images in drawn], axis=1)
     return xr.Dataset({
         "snapshot_pearson_r": variable(
             ("machine", "snapshot_step", "sample"), values, "Pearson correlation of the machine's image and of the one "

@@ -68,7 +68,7 @@ class ImageInputs:
         stems = self.stems or [folder.path / "networks" / name for name in self.names]
         if self.stems is None:
             def trained(which: tuple[ImageTrainConfig, Path]) -> tuple[NetworkEntry, str]:
-                with folder.working(f"training {which[1].name}"):
+                with folder.alone(f"training {which[1].name}"), folder.working(f"training {which[1].name}"):
                     return self._trained(*which, device, follow, command, place)
 
             found = folder.each(trained, list(zip(self.recipes, stems)), "networks")

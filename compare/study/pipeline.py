@@ -15,7 +15,7 @@ from compare.result.identity import MachineIdentity
 from compare.result.provenance import provenance
 from compare.result.schema import Generation, Prediction, build, round_mantissa, variable
 from compare.study.config import StudyConfig
-from compare.study.folder import Parts, RunFolder
+from compare.study.folder import Elsewhere, Parts, RunFolder
 from compare.study.machines import StudyMachine
 from compare.study.networks import NetworkEntry, TrainingSet
 from compare.study.place import Here, Place
@@ -83,7 +83,7 @@ class Run:
                               self.draw(f"generated {network.name} {steps}", network.denoiser, steps))
 
         wanted = [(network, steps) for network in self.networks for steps in self.config.network_steps]
-        return self.folder.each(draw, wanted, "network samples")
+        return self.folder.each(draw, wanted, "network samples", dealt=not self.study.grouped)
 
     @cached_property
     def fitted(self) -> Fitted:
@@ -108,12 +108,12 @@ class Run:
                                strengths=machine.strengths)
             return machine.prediction(images, steps)
 
-        return self.folder.each(draw, self.lineup, "machine samples")
+        return self.folder.each(draw, self.lineup, "machine samples", dealt=not self.study.grouped)
 
     @cached_property
     def probed(self) -> list[xr.Dataset]:
         """What the study's probes found."""
-        return [probe(self) for probe in self.study.probes]
+        return self.folder.each(lambda probe: probe(self), self.study.probes, "questions")
 
     def draw(self, name: str, denoiser, steps: int, **settings) -> np.ndarray:
         """Return the images that a denoiser draws from the run's noise."""
@@ -149,8 +149,14 @@ def carry_out(study: Study, folder: RunFolder, command: str, place: Place | None
 
 
 def _make_all(run: Run) -> None:
-    for _ in (run.generated, run.fitted, run.predicted, run.probed):
-        pass
+    elsewhere = None
+    for stages in (["generated", "fitted"], ["predicted"], ["probed"]):
+        try:
+            run.folder.each(lambda stage: getattr(run, stage), stages, "stages")
+        except Elsewhere as parts:
+            elsewhere = parts
+    if elsewhere:
+        raise elsewhere
 
 
 def _whole(run: Run, command: str) -> xr.Dataset:

@@ -12,7 +12,9 @@ from empirical.training.recipe import Recipe
 
 
 class Place(Protocol):
-    """Machines, networks and trainings of one study."""
+    """Machines, networks and trainings of one study; count: of how many workers."""
+
+    count: int
 
     def machines(self, training: TrainingSet) -> Machines:
         """Return the machines of a training set."""
@@ -29,6 +31,8 @@ class Place(Protocol):
 
 class Here:
     """In this process; the machines are built once."""
+
+    count = 1
 
     def __init__(self):
         self._machines: Machines | None = None

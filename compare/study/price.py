@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from compare.study.folder import Parts, check_folder, part_arrays
+from compare.study.folder import Parts, Share, check_folder, part_arrays
 from compare.study.machines import Machines
 from compare.study.networks import NetworkEntry, TrainingSet, load_network, untrained_network
 from compare.study.place import Here
@@ -67,8 +67,8 @@ class PricedParts(Parts):
     UserError: what `check_folder` says.
     """
 
-    def __init__(self, path: Path, config: Mapping, meter: Meter):
-        super().__init__(path, config)
+    def __init__(self, path: Path, config: Mapping, meter: Meter, share: Share | None = None):
+        super().__init__(path, config, share=share)
         check_folder(self.path, config)
         self.meter, self.prices, self.done, self.seconds = meter, {}, 0.0, 0.0
 
@@ -88,6 +88,17 @@ class PricedParts(Parts):
         arrays.pop("seconds", None)
         return arrays
 
+    def each(self, function, things, what, dealt=False):
+        return [self._dealt_out(function, thing) if dealt else function(thing) for thing in things]
+
+    def _dealt_out(self, function: Callable, thing):
+        """function(thing), for nothing where another share does it."""
+        ours, before = self.is_ours(), (self.meter.seconds, self.done)
+        made = function(thing)
+        if not ours:
+            self.meter.seconds, self.done = before
+        return made
+
     def keep_answers(self, denoiser, name: str):
         return denoiser
 
@@ -96,7 +107,7 @@ class Priced:
     """Denoisers that add what they would take to a meter; everything else as `here`."""
 
     def __init__(self, here: Here, meter: Meter):
-        self.here, self.meter, self.done = here, meter, 0.0
+        self.here, self.meter, self.done, self.count = here, meter, 0.0, here.count
         self._calls: dict[tuple[str, int], float] = {}
 
     def machines(self, training: TrainingSet) -> PricedMachines:
@@ -250,15 +261,16 @@ def stand_in(x: np.ndarray, sigma, patch_size: int | None) -> np.ndarray:
     return (0.5 * flat + 0.05 * off * np.roll(flat, 1, axis=1)).reshape(x.shape)
 
 
-def foretell(study: Callable, stages, path: Path, config: Mapping, command: str, here: Here, threads: int) -> Forecast:
+def foretell(study: Callable, stages, path: Path, config: Mapping, command: str, here: Here, threads: int,
+             share: Share | None = None) -> Forecast:
     """Return what a study will take, from the state of its folder.
 
-    study(parts, command, place): as of a plan; stages: which of it
+    study(parts, command, place): as of a plan; stages: which of it; share: of a run that is dealt out
     """
     from compare.study.pipeline import Run
 
     meter = Meter()
-    parts, place = PricedParts(path, config, meter), Priced(here, meter)
+    parts, place = PricedParts(path, config, meter, share), Priced(here, meter)
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         asked = study(parts, command, place)
@@ -267,5 +279,6 @@ def foretell(study: Callable, stages, path: Path, config: Mapping, command: str,
     networks, machines, config = len(asked.networks), len(asked.machines), asked.config
     work = (f"{networks} networks, {machines} machines, {config.samples} samples" if stages.samples else
             f"fits to {networks} networks on {config.calibration_samples} samples")
+    work += f", share {share.number} of {share.count}" if share else ""
     images = 16 * run.noise.size * (networks * len(config.network_steps) + machines)
     return Forecast(work, float(meter.seconds), parts.done + place.done, used_memory() + images, threads, parts.prices)

@@ -127,7 +127,7 @@ def sample(folder: Parts, name: str, denoiser, noise: np.ndarray, schedule: Sche
     groups = [slice(start, min(start + size, len(noise))) for start in range(0, len(noise), size)]
     return np.concatenate(folder.each(lambda which: _group(folder, name, denoiser, noise[which], schedule, settings,
                                                            None if labels is None else labels[which], which),
-                                      groups, name))
+                                      groups, name, dealt=True))
 
 
 def _group(folder: Parts, name: str, denoiser, noise: np.ndarray, schedule: Schedule, settings: dict, labels,

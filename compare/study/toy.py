@@ -23,7 +23,8 @@ FIXED_ATTENTIONS = ("uniform", "identity", "top1")
 
 def toy_study(config: ToyConfig, folder: Parts, place: Place) -> Study:
     """Return the study. UserError: a network that is missing, or networks that were not trained on one training set."""
-    networks, training = toy_networks([_network(config, folder, place, *which) for which in _wanted(config)])
+    found = folder.each(lambda which: _network(config, folder, place, *which), _wanted(config), "networks")
+    networks, training = toy_networks(found)
     rules = {network.variant: ATTENTION_FITTED.get(network.attention, "uniform") for network in networks}
     return Study(config, training, networks, _machines(config, rules),
                  flag_measure(training.images, training.layout), folder.config, fit=partial(fit, attention=rules))
@@ -53,7 +54,7 @@ def _network(config: ToyConfig, folder: Parts, place: Place, variant: str, seed:
     if config.training_steps is None:
         return load_network(shipped(variant, seed), config.device)
     stem = folder.path / "networks" / f"{variant}-{seed}"
-    with folder.working(f"training {stem.name}"):
+    with folder.alone(f"training {stem.name}"), folder.working(f"training {stem.name}"):
         return place.trained(_recipe(config, variant, seed), stem, config.device)
 
 

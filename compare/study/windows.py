@@ -62,8 +62,10 @@ def fit(run: Run, attention: Mapping[str, str | None]) -> Fitted:
     if not free and not set(rules).isdisjoint(NETWORK_FREE):
         raise UserError(f"rules: got {', '.join(rules)}, but there are no validation images; want a data set "
                         "with a test split, a smaller subset, or other rules")
-    fits = {network.variant: fit_network(run, network, sizes, free, attention[network.variant])
-            for network in run.folder.progress(first_of_each(run.networks), "calibration")}
+    first = first_of_each(run.networks)
+    found = run.folder.each(lambda network: fit_network(run, network, sizes, free, attention[network.variant]), first,
+                            "calibration")
+    fits = {network.variant: of_variant for network, of_variant in zip(first, found)}
     settings = {}
     for variant, found in fits.items():
         settings[fitted("local", variant)] = found.patch_size[LOCAL].chosen, None
@@ -111,7 +113,7 @@ def _network_free(run: Run, sizes: list[int]) -> dict[str, Fit]:
         return {"validation": search(len(sizes), best(before["validation"]) if before else 0, error, best),
                 "entropy": entropy}
 
-    parts = run.folder.cached_steps("validation images", config.steps, losses)
+    parts = run.folder.cached_steps("validation images", config.steps, losses, chained=True)
     return {"validation": mean_choice(sizes, parts["validation"]),
             "entropy": first_below(sizes, parts["entropy"], config.entropy_share)}
 
@@ -131,7 +133,7 @@ def fit_network(run: Run, network: NetworkEntry, sizes: list[int], free: Mapping
         at_local = at_patch_sizes(local, *path.query(i), sizes, labels)
         return {"cosine": found[:, 0], "mse": found[:, 1], LOCAL: cosine_distance(path, i, at_local)}
 
-    parts = run.folder.cached_steps(f"calibration {network.name}", run.config.steps, losses)
+    parts = run.folder.cached_steps(f"calibration {network.name}", run.config.steps, losses, chained=True)
     chosen = {name: median_choice(sizes, loss) for name, loss in parts.items()}
     ordered = {rule: chosen[rule] for rule in ("cosine", "mse")} | dict(free) | {LOCAL: chosen[LOCAL]}
     return WindowFits(ordered, None if attention is None else

@@ -1,3 +1,5 @@
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -102,8 +104,10 @@ def test_digest_covers_code_and_schedule_and_nothing_that_passes(images):
     assert of(schedule=Bare()) == of(schedule=Bare()) != of(schedule=Bare(2.0))
 
 
-def test_anything_with_a_denoise_and_a_schedule(images):
+@pytest.mark.parametrize("where", [lambda _: None, lambda pool: pool, lambda pool: pool.map])
+def test_anything_with_a_denoise_and_a_schedule(images, where):
     machine = EquivariantLocalScore(images, 3)
     own = type("Face", (), {"denoise": lambda self, x, sigma: machine.denoise(x, sigma), "schedule": CosineSchedule()})
-    result = compare_own(own(), images, patch_sizes=(3,), **OPTIONS)
+    with ThreadPoolExecutor(2) as pool:
+        result = compare_own(own(), images, patch_sizes=(3,), map=where(pool), **OPTIONS)
     assert_allclose(result.pearson_r.sel(machine="els fitted to own"), 1.0, atol=1e-4)

@@ -152,6 +152,26 @@ def test_other_configuration_in_the_same_folder(finished, capsys):
                                        "want another folder or that configuration\n")
 
 
+def test_shares_in_processes_one_of_which_is_killed(finished, tmp_path):
+    """Share 1 dies at its first part and is done again while share 2 works; the command without --shard merges."""
+    out = tmp_path / "toy"
+    start = lambda number: subprocess.Popen([sys.executable, "-m", "compare.run", *ARGUMENTS, "--shard", f"{number}/2",
+                                             "--out", str(out)], stderr=subprocess.PIPE, text=True)
+    one, two = start(1), start(2)
+    while not [*out.glob("parts/*.npz")]:
+        assert one.poll() is None and two.poll() is None
+        time.sleep(0.01)
+    one.kill()
+    one.communicate()
+    again = start(1)
+    for share in (two, again):
+        _, said = share.communicate(timeout=300)
+        assert share.returncode == 0, said
+    assert not (out / "result.nc").exists()
+    assert main([*ARGUMENTS, "--out", str(out)]) == 0
+    same_numbers(results.load(out / "result.nc"), results.load(finished / "result.nc"))
+
+
 def test_trains_its_own_networks(tmp_path, monkeypatch):
     monkeypatch.setattr("empirical.training.sample_grid.EVAL_SAMPLES", 8)
     monkeypatch.setattr("empirical.training.sample_grid.EVAL_STEPS", (2,))
