@@ -27,6 +27,7 @@ from theory.machines.attention.consensus import ConsensusScore
 from theory.machines.attention.evidence_sharing import AttentionScore
 from theory.machines.attention.innovation import InnovationScore
 from theory.machines.attention.joint_matching import PairScore
+from theory.machines.attention.strength import derived_strength
 from theory.machines.cost import Cost
 from theory.machines.covariance_local import CovarianceLocalScore
 from theory.machines.equivariant import EquivariantScore
@@ -82,4 +83,5 @@ __all__ = [
     "euler",
     "heun",
     "log_likelihood",
+    "derived_strength",
 ]

@@ -85,8 +85,9 @@ def _added(dataset: xr.Dataset, variant: str, where: str) -> Section:
 def _fits(dataset: xr.Dataset) -> Section:
     k = dataset.patch_size.sel(machine=summary.els_of(dataset, pairs.matched(dataset))).values
     rows = [["k(t), along the first CNN", Steps(k, "2.0f")],
-            ["strength k^2, by denoising held-out images", Steps(dataset.fitted_share.values, "3.1f")],
-            ["strength k^2, along the first network with attention", Steps(dataset.fitted_share_along.values, "3.1f")]]
+            ["strength k^2, as derived from the training set", Steps(dataset.derived_share.values, "3.2f")],
+            ["strength k^2, by denoising held-out images", Steps(dataset.fitted_share.values, "3.2f")],
+            ["strength k^2, along the first network with attention", Steps(dataset.fitted_share_along.values, "3.2f")]]
     return table_section("fits", f"Set beforehand, step 0 (least noise, t = 1/{dataset.sizes['step']}) first",
                          ["what", "value at each step"], rows)
 

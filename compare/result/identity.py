@@ -55,7 +55,7 @@ class MachineIdentity:
         elif self.kind == "evidence_sharing":
             form = self.attention
         whose = f"of seed {self.map_of_seed}" if self.fitted_to else f"of {self.map_of} seed {self.map_of_seed}"
-        fixed = self.setting == "fixed"
+        fixed = self.setting == "fixed" and not self._counted
         words = [form, f"k={self.patch_size}" if fixed and self.patch_size else "",
                  f"lambda={self.strength:g}" if fixed and self.strength is not None else "",
                  f"lambda={self.strength:g}/k^2" if self._counted else "",
@@ -69,7 +69,7 @@ class MachineIdentity:
     @property
     def _counted(self) -> bool:
         """Whether the strength is stated as a share of 1 / k^2, with a window that is fitted."""
-        return (self.kind, self.setting) == ("evidence_sharing", "derived") and self.fitted_to != ""
+        return (self.kind, self.setting) == ("evidence_sharing", "fixed") and self.fitted_to != ""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from compare.study.pipeline import Fitted, Run, Study
 from compare.study.sampling import calibration_samples, initial_noise
 from compare.study.windows import calibration_path, candidate_sizes, fit_network, fit_variables
 from empirical.training.image_config import ImageTrainConfig
-from theory import ddim
+from theory import ddim, derived_strength
 from theory.errors import UserError
 
 SHARES = (0.3, 1.0)
@@ -54,8 +54,9 @@ def pairs_study(networks: Sequence[NetworkEntry], training: TrainingSet, config:
 def _machines(pairs) -> list[MachineIdentity]:
     """The whole-image scores, ELS, and by how the strength is set: evidence sharing, the blend; then joint matching."""
     local, attending = pairs[0].local.variant, pairs[0].attending.variant
-    shared = [fitted("evidence_sharing", variant, "uniform") for variant in (local, attending)]
-    shared += [MachineIdentity("evidence_sharing", "uniform", "derived", local, strength=share) for share in SHARES]
+    shared = [MachineIdentity("evidence_sharing", "uniform", "derived", local)]
+    shared += [fitted("evidence_sharing", variant, "uniform") for variant in (local, attending)]
+    shared += [MachineIdentity("evidence_sharing", "uniform", "fixed", local, strength=share) for share in SHARES]
     return [*WHOLE_IMAGE, fitted("equivariant_local", local), *shared,
             MachineIdentity("joint_matching", "uniform", "derived", local, strength=1.0),
             fitted("ideal_interpolation", attending)]
@@ -69,15 +70,24 @@ def _fit(run: Run) -> Fitted:
     local, attending = first.local.variant, first.attending.variant
     denoising, along = _strength_by_denoising(run, k), _strength_along(run, first.attending, k)
     weight, blend = _blend_weight(run, first.attending, k)
+    derived = _derived_strength(run, k)
     settings = {fitted("equivariant_local", local): (k, None),
+                MachineIdentity("evidence_sharing", "uniform", "derived", local): (k, derived),
+                MachineIdentity("joint_matching", "uniform", "derived", local, strength=1.0): (k, np.ones(len(k))),
                 fitted("evidence_sharing", local, "uniform"): (k, denoising.chosen / k**2),
                 fitted("evidence_sharing", attending, "uniform"): (k, along.chosen / k**2),
                 fitted("ideal_interpolation", attending): (k, np.full(len(k), weight))}
-    for identity in run.study.machines:
-        if identity.setting == "derived":
-            counted_once = identity.strength / k**2 if identity.kind == "evidence_sharing" else np.ones(len(k))
-            settings[identity] = k, counted_once
-    return Fitted(settings, xr.merge([fit_variables({local: windows}), _variables(run, denoising, along, blend)]))
+    for share in SHARES:
+        settings[MachineIdentity("evidence_sharing", "uniform", "fixed", local, strength=share)] = k, share / k**2
+    return Fitted(settings, xr.merge([fit_variables({local: windows}),
+                                      _variables(run, derived * k**2, denoising, along, blend)]))
+
+
+def _derived_strength(run: Run, k: np.ndarray) -> np.ndarray:
+    """The strength that the training set itself asks for, of each step."""
+    sigma = run.schedule.sigma(np.arange(1, run.config.steps + 1) / run.config.steps)
+    by_size = {size: derived_strength(run.training.images, size, sigma) for size in set(k.tolist())}
+    return np.array([by_size[size][i] for i, size in enumerate(k.tolist())])
 
 
 def _strength_by_denoising(run: Run, k: np.ndarray):
@@ -120,9 +130,10 @@ def _blend_weight(run: Run, network: NetworkEntry, k: np.ndarray) -> tuple[float
     return BLENDS[found.mean(axis=1).argmax()], found
 
 
-def _variables(run: Run, denoising, along, blend: np.ndarray) -> xr.Dataset:
+def _variables(run: Run, derived: np.ndarray, denoising, along, blend: np.ndarray) -> xr.Dataset:
     """What the strengths were chosen by, in units of 1 / k^2."""
     return xr.Dataset({
+        "derived_share": variable("step", derived, "strength times k^2, as derived from the training set"),
         "fitted_share": variable("step", denoising.chosen, "strength times k^2 that denoises held-out images best"),
         "share_error": variable(("candidate_share", "step"), denoising.loss.mean(axis=1),
                                  "mean squared error on held-out images"),

@@ -1,5 +1,7 @@
 """Rows of images: what attention adds to networks, held against closed forms, from networks to table."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -7,7 +9,7 @@ from PIL import Image
 from compare import attention, run
 from compare.measure.difference import cosine, explained, products, slope
 from compare.report.pairs import REPORT
-from compare.result import pairs, schema
+from compare.result import pairs, schema, summary
 from compare.study.differences import pairs_of
 from empirical import checkpoint
 from empirical.adapters import NetworkDenoiser
@@ -117,6 +119,30 @@ def test_numbers_take_the_training_seed_as_the_unit(result):
         assert ceiling[seed] == pytest.approx(other.mean().item())
     text = REPORT.text(result)
     assert f"{found.estimate:.2f}" in text and "other pairs of networks" in text
+
+
+@pytest.mark.slow
+def test_hypotheses_are_judged_as_registered(result, monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[3] / "docs")
+    from page_tables import hypotheses
+
+    judged = {one.name: one.judge(result) for one in hypotheses.HYPOTHESES}
+    assert list(judged) == ["H1", "H2", "H3", "H3b", "H4", "H5"]
+    form, networks = hypotheses.primary(result), summary.networks_of(result, "resnet-learned")
+    assert form == "uniform fitted to resnet as derived"
+    rates = result.consistent.mean("sample")
+    difference = (rates.sel(source=form) - rates.sel(source=networks)).values
+    half = 12.7062 * difference.std(ddof=1) / np.sqrt(2)  # Student's t, one degree of freedom
+    low, high = difference.mean() - half, difference.mean() + half
+    numbers = judged["H1"].numbers.replace("\N{NO-BREAK SPACE}", " ")
+    assert numbers == f"{difference.mean():+.2f} [{low:+.2f}, {high:+.2f}]"
+    assert judged["H1"].holds == (low >= -0.15 and high <= 0.15)
+    r2 = result.r2.sel(machine=["els fitted to resnet", form], network=summary.networks_of(result, "resnet"))
+    assert judged["H4"].numbers.startswith(f"{(r2[0] - r2[1]).mean().item():+.2f} [")
+    for judge in judged.values():
+        assert hypotheses.outcome([judge, judge._replace(holds=not judge.holds)]) == "holds in part"
+    table = hypotheses.hypotheses_table({"bars": result})
+    assert table.count("**holds**") + table.count("**fails**") == 6
 
 
 @pytest.mark.slow
