@@ -8,7 +8,7 @@ import xarray as xr
 
 from compare.measure.intervals import mean_interval
 from compare.result import pairs, summary
-from page_tables.cells import interval, markdown
+from page_tables.cells import interval, markdown, number
 from page_tables.select import chosen
 
 MARGIN = 0.15
@@ -16,6 +16,12 @@ MARGIN = 0.15
 
 SHARE = 0.5
 """H3: of the ceiling, at least."""
+
+FACTOR = 2.0
+"""H8: how far the networks' strength may lie from the derived one, either way."""
+
+STRETCH = (0.5, 0.9)
+"""H8: over which t."""
 
 PLACE = "own path"
 WINDOWS = ("els, window 2 wider", "els, window 4 wider")
@@ -99,6 +105,24 @@ def own_map(dataset: xr.Dataset) -> Finding:
                                 "uniform": cosine(uniform)})
 
 
+def strength(dataset: xr.Dataset) -> Finding:
+    """H8."""
+    ratio = strength_along(dataset) / _strength(dataset, "derived_share")
+    return Finding(1 / FACTOR <= ratio <= FACTOR, number(ratio))
+
+
+def strength_along(dataset: xr.Dataset) -> float:
+    """Return the strength along the first network with attention, in units of 1 / k^2, geometric mean over STRETCH."""
+    return _strength(dataset, "fitted_share_along")
+
+
+def _strength(dataset: xr.Dataset, name: str) -> float:
+    candidates = dataset.candidate_share.values
+    asked = (dataset.t >= STRETCH[0] - 1e-9) & (dataset.t <= STRETCH[1] + 1e-9)
+    shares = np.maximum(dataset[name].values[asked.values], candidates[candidates > 0].min() / 2)
+    return float(np.exp(np.log(shares).mean()))
+
+
 HYPOTHESES = (
     Hypothesis("H1", "rate: the closed form's, minus the networks'", rate),
     Hypothesis("H2", "images: mean r2 with the networks, minus that of", images),
@@ -106,6 +130,7 @@ HYPOTHESES = (
     Hypothesis("H3b", "its size: explained share", size),
     Hypothesis("H4", "specificity: mean r2 with the CNNs, ELS minus closed form", specificity),
     Hypothesis("H5", "own map: cosine, minus that along", own_map),
+    Hypothesis("H8", "strength along a network with attention over the derived one", strength),
 )
 
 
@@ -121,6 +146,9 @@ def hypotheses_table(sets: Mapping[str, xr.Dataset]) -> str:
     for name, claim, judge in HYPOTHESES:
         findings = [judge(dataset) for dataset in sets.values()]
         rows.append([name, claim, f"**{outcome(findings)}**", *(finding.numbers for finding in findings)])
+    along = [strength_along(dataset) for dataset in sets.values()]
+    rows.append(["H8b", "that strength in units of 1 / k^2, falling from the first set to the second",
+                 f"**{'holds' if along == sorted(along, reverse=True) else 'fails'}**", *map(number, along)])
     return markdown(["", "registered", "outcome", *sets], rows)
 
 

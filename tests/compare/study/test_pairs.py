@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import xarray as xr
 from PIL import Image
 
 from compare import attention, run
@@ -127,7 +128,7 @@ def test_hypotheses_are_judged_as_registered(result, monkeypatch):
     from page_tables import hypotheses
 
     judged = {one.name: one.judge(result) for one in hypotheses.HYPOTHESES}
-    assert list(judged) == ["H1", "H2", "H3", "H3b", "H4", "H5"]
+    assert list(judged) == ["H1", "H2", "H3", "H3b", "H4", "H5", "H8"]
     form, networks = hypotheses.primary(result), summary.networks_of(result, "resnet-learned")
     assert form == "uniform fitted to resnet as derived"
     rates = result.consistent.mean("sample")
@@ -142,7 +143,18 @@ def test_hypotheses_are_judged_as_registered(result, monkeypatch):
     for judge in judged.values():
         assert hypotheses.outcome([judge, judge._replace(holds=not judge.holds)]) == "holds in part"
     table = hypotheses.hypotheses_table({"bars": result})
-    assert table.count("**holds**") + table.count("**fails**") == 6
+    assert table.count("**holds**") + table.count("**fails**") == 8
+
+
+def test_strength_beside_the_derived_one(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[3] / "docs")
+    from page_tables import hypotheses
+
+    dataset = xr.Dataset({"fitted_share_along": ("step", [1.0, 0.0, 0.4, 1.0]),
+                          "derived_share": ("step", [1.0, 0.05, 0.1, 1.0])},
+                         {"t": ("step", [0.25, 0.5, 0.75, 1.0]), "candidate_share": [0.0, 0.1, 1.0]})
+    assert hypotheses.strength(dataset) == (True, "2.00")  # of steps 1 and 2; 0 counts as 0.05
+    assert not hypotheses.strength(dataset.assign(derived_share=0.9 * dataset.derived_share)).holds
 
 
 @pytest.mark.slow
