@@ -81,9 +81,9 @@ def scan_sources(stop, order, queries, training, geometry, left_out, negligible,
             finish_block(ranked, Y * X)
 
 
-@compiled
+@by_dtype
 def scan_images(stop, order, queries, training, geometry, peaks, masses, means, energies):
-    """Evidence and local mean of each training image, for one query in float64.
+    """Evidence and local mean of each training image, for one query.
 
         exp(peaks[s, y, x]) masses[s, y, x] = sum_candidates exp(-d precision),  means[s, c, y, x] = their softmax mean
         log masses[s, y, x] - energies[s, y, x] = the entropy of that softmax, nats (or energies is empty)
@@ -92,11 +92,11 @@ def scan_images(stop, order, queries, training, geometry, peaks, masses, means, 
     """
     query, (blocks, values, index), products = queries.windows[0], training, queries.products
     n, (_, Cv, Y, X) = blocks.shape[4], means.shape
-    space = make_workspace(query.shape[0], values.shape[1:4], n, geometry, np.float64)
-    buffers = make_buffers(n, geometry, np.float64)
+    space = make_workspace(query.shape[0], values.shape[1:4], n, geometry, query.dtype)
+    buffers = make_buffers(n, geometry, query.dtype)
     kept = Y if energies.shape[0] > 0 else 0
-    sums = ImageSums(np.empty((Y, X, n)), np.empty((Y, X, n)), np.empty((Cv, Y, X, n)), np.empty((kept, X, n)),
-                     space.values)
+    sums = ImageSums(np.empty((Y, X, n), query.dtype), np.empty((Y, X, n), query.dtype),
+                     np.empty((Cv, Y, X, n), query.dtype), np.empty((kept, X, n), query.dtype), space.values)
     unit, base = queries.precision[0] * LOG2E, queries.base[0]
     for m in order:
         if stop[0]:
@@ -118,7 +118,7 @@ def scan_images(stop, order, queries, training, geometry, peaks, masses, means, 
                             continue
                         masses[s, y, x] = sums.mass[y, x, j]
                         peaks[s, y, x] = (sums.peak[y, x, j] - base[y, x]) * LN2
-                        inverse = 1.0 / sums.mass[y, x, j]
+                        inverse = 1.0 / float(sums.mass[y, x, j])
                         for c in range(Cv):
                             means[s, c, y, x] = sums.total[c, y, x, j] * inverse
                         if kept:

@@ -11,15 +11,15 @@ from theory._kernels.far_images import scan_images_far, scan_offsets_far
 from theory._kernels.numerics import FLOAT64_ERROR, FLOAT64_LOGIT, LIST_CHUNKS, NEGLIGIBLE
 from theory._kernels.posterior import LOG2E, scan_images, scan_offsets
 from theory._kernels.softmax import LN2
-from theory._kernels.workspace import Training
+from theory._kernels.workspace import Queries, Training
 from theory.engine.bank import Bank
 from theory.engine.chunks import run_in_threads
 from theory.engine.geometry import Axis
-from theory.engine.posterior import _geometry, _padded_queries, _queries, _training
+from theory.engine.posterior import _geometry, _padded_queries, _queries, _training, is_large
 from theory.engine.scan_options import ScanOptions
 from theory.engine.softmax import Nearest, Posterior
 
-drop_stale([scan_images, scan_offsets, scan_images_far, scan_offsets_far])
+drop_stale([*scan_images.values(), scan_offsets, scan_images_far, scan_offsets_far])
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,22 @@ def image_evidence(x: np.ndarray, sigma: float, bank: Bank, request: ScanOptions
     n, (C, H, W) = int(present.sum()), x.shape
     peaks, masses, energies = np.empty((n, H, W)), np.empty((n, H, W)), np.empty((n if entropy else 0, H, W))
     means = np.empty((n, C, H, W), dtype=np.float32)
-    ((_, query),) = _queries(x[None], np.array([sigma]), bank, False, rows, cols)
+    query = _query(x[None], np.array([sigma]), bank, request, rows, cols)
     training = Training(bank.blocks, bank.blocks, position)
-    run_in_threads(scan_images, order, (query, training, _geometry(rows, cols), peaks, masses, means, energies), [])
+    inputs = query, training, _geometry(rows, cols), peaks, masses, means, energies
+    run_in_threads(scan_images[query.windows.dtype], order, inputs, [])
     logs = np.log(masses, out=masses)
     return ImageEvidence(np.add(peaks, logs, out=peaks), means, logs - energies if entropy else energies, position)
+
+
+def _query(x: np.ndarray, sigma: np.ndarray, bank: Bank, request: ScanOptions, rows: Axis, cols: Axis) -> Queries:
+    """x (1, C, H, W) as the kernel wants it: in float32 if the call is large and products do not cancel, for
+    nothing is measured again here."""
+    for large in (is_large(x, bank, request, rows, cols), False):
+        ((_, query),) = _queries(x, sigma, bank, large, rows, cols)
+        if query.products:
+            break
+    return query
 
 
 def measured_exactly(images: ImageEvidence, base: np.ndarray, x: np.ndarray, sigma: float, bank: Bank,

@@ -18,9 +18,16 @@ from theory.engine.softmax import Nearest, Posterior, concatenated, merge, merge
 from theory.machines.attention.coupling import AttendingQueries, Coupling
 from theory.machines.posterior import PosteriorMachine
 
+MAX_AMPLIFICATION = 2.0
+"""How much rounding errors of evidence may grow in a logit, up to which a large call's evidence may be of float32."""
+
 
 class ImageCompetition(Coupling):
     """x0(x) = sum_i w_i(x) mu_i(x), w_i(x) a softmax over images."""
+
+    def amplification(self, strength: float, pixels: int) -> float:
+        """How much larger than of S_i(x) rounding errors of a logit's other terms are, independent ones."""
+        return np.inf
 
     @abstractmethod
     def logits(self, evidence: Evidence, alpha: np.ndarray, strength: float) -> Callable[[np.ndarray], np.ndarray]:
@@ -36,6 +43,8 @@ class ImageCompetition(Coupling):
             local = queries.local()
         if shared:
             known = None if local is None else local[0].mean
+            if max(self.amplification(strength, queries.x[0, 0].size) for strength in shared) > MAX_AMPLIFICATION:
+                queries = queries.exactly()
             of_queries = [self._compete(evidence, alpha, queries, shared)
                           for evidence, alpha in queries.attended(known)]
             by_strength = [tuple(map(concatenated, zip(*of_strength))) for of_strength in zip(*of_queries)]

@@ -43,6 +43,10 @@ class AttendingQueries:
             evidence = self.evidence(b)
             yield evidence, rule.alpha(b, None if local is None else local[b], evidence)
 
+    def exactly(self) -> AttendingQueries:
+        """The same, everything in float64."""
+        return replace(self, request=replace(self.request, float64=True))
+
     def evidence(self, query: int) -> Evidence:
         """What each training image says of one query."""
         return Evidence(self.x[query], self.sigma[query], self.bank, self.request, self.axes)

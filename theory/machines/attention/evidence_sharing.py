@@ -8,6 +8,8 @@ the patch independence of [FKTB2025]. docs/theory/attention.md
 
 from __future__ import annotations
 
+import numpy as np
+
 from theory.engine.evidence import shared
 from theory.machines.attention.competition import CompetitionMachine, ImageCompetition
 from theory.machines.attention.machine import AttentionMachine
@@ -21,6 +23,10 @@ class EvidenceSharing(ImageCompetition):
 
     def __init__(self, partial: bool):
         self.partial = partial  # P_x counts the entries above 0; by the other rules all, were it not for underflow
+
+    def amplification(self, strength, pixels):
+        """Of a sum of as many errors as there are pixels."""
+        return strength * np.sqrt(pixels)
 
     def logits(self, evidence, alpha, strength):
         """Images compete by the sum of the evidence."""

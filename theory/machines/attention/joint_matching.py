@@ -23,6 +23,10 @@ from theory.machines.candidates import EveryPlace
 class JointMatching(ImageCompetition):
     """w_i(x) = sum_x' alpha_xx' softmax_i( S_i(x) + strength S_i(x') )."""
 
+    def amplification(self, strength, pixels):
+        """Of one partner."""
+        return strength
+
     def logits(self, evidence, alpha, strength):
         """Images compete by the logarithm of the averaged weights."""
         own = lambda S: S - evidence.log_normaliser

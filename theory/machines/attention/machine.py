@@ -114,7 +114,7 @@ class AttentionMachine(WindowMachine):
         result = np.full((len(queries), self.count, *queries.shape[2:]), -np.inf)
         for chosen, asked in self._asked(backends.engine(None, x), queries, sigma, classes, options):
             for i, b in enumerate(np.flatnonzero(chosen)):
-                for blocks, images in asked.evidence(i).parts():
+                for blocks, images in asked.exactly().evidence(i).parts():
                     S = images.evidence + images.base
                     result[b, self._bank.index[blocks][images.position[blocks] >= 0]] = S
         return result

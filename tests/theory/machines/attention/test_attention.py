@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 import theory.engine.evidence
+import theory.engine.posterior
 from tests import naive
 from tests.theory.cases import data, noised
 from theory import AttentionScore, EquivariantLocalScore, IdealScore, PairScore
@@ -179,3 +180,28 @@ def test_log_product_of_terms_that_exclude_each_other():
     a, b = np.array([[0.0, -np.inf], [-1.0, 0.0]]), np.array([[-np.inf, 0.0], [0.0, -2.0]])
     with np.errstate(divide="ignore"):
         assert_allclose(log_product(a, b), np.log(np.exp(a) @ np.exp(b)))
+
+
+@pytest.mark.parametrize("make", [lambda D: AttentionScore(D, 3, strength=1 / 9),
+                                  lambda D: AttentionScore(D, 5, attention="overlap", strength=0.05),
+                                  lambda D: PairScore(D, 3, strength=1.0)], ids=["uniform", "overlap", "pair"])
+@pytest.mark.parametrize("sigma", [0.02, 0.3, 2.0, 80.0])
+def test_evidence_of_a_large_call_in_float32(rng, monkeypatch, make, sigma):
+    images = data(rng, (3, 6, 5), 300)
+    machine, x = make(images), noised(rng, images[:2], sigma, 2)
+    monkeypatch.setattr(theory.engine.posterior, "FLOAT64_PAIRS", np.inf)
+    double, evidence = machine.denoise(x, sigma), machine.evidence(x, sigma)
+    monkeypatch.setattr(theory.engine.posterior, "FLOAT64_PAIRS", 0)
+    single = machine.denoise(x, sigma)
+    assert_allclose(single, double, atol=1e-4)
+    assert sigma < 1.0 or np.abs(single - double).max() > 0, "float32 was not used"
+    assert_array_equal(machine.evidence(x, sigma), evidence)
+
+
+def test_evidence_that_is_added_up_many_times_is_float64(rng, monkeypatch):
+    images = data(rng, (1, 6, 6), 100)
+    x, bag = noised(rng, images[:1], 1.0, 2), AttentionScore(images, 3, strength=1.0)
+    monkeypatch.setattr(theory.engine.posterior, "FLOAT64_PAIRS", np.inf)
+    double = bag.denoise(x, 1.0)
+    monkeypatch.setattr(theory.engine.posterior, "FLOAT64_PAIRS", 0)
+    assert_array_equal(bag.denoise(x, 1.0), double)
