@@ -135,11 +135,11 @@ def test_hypotheses_are_judged_as_registered(result, monkeypatch):
     difference = (rates.sel(source=form) - rates.sel(source=networks)).values
     half = 12.7062 * difference.std(ddof=1) / np.sqrt(2)  # Student's t, one degree of freedom
     low, high = difference.mean() - half, difference.mean() + half
-    numbers = judged["H1"].numbers.replace("\N{NO-BREAK SPACE}", " ")
-    assert numbers == f"{difference.mean():+.2f} [{low:+.2f}, {high:+.2f}]"
+    said = {name: finding.numbers.replace("\N{NO-BREAK SPACE}", " ") for name, finding in judged.items()}
+    assert said["H1"] == f"{difference.mean():+.2f} [{low:+.2f}, {high:+.2f}]"
     assert judged["H1"].holds == (low >= -0.15 and high <= 0.15)
     r2 = result.r2.sel(machine=["els fitted to resnet", form], network=summary.networks_of(result, "resnet"))
-    assert judged["H4"].numbers.startswith(f"{(r2[0] - r2[1]).mean().item():+.2f} [")
+    assert said["H4"].startswith(f"{(r2[0] - r2[1]).mean().item():+.2f} [")
     for judge in judged.values():
         assert hypotheses.outcome([judge, judge._replace(holds=not judge.holds)]) == "holds in part"
     table = hypotheses.hypotheses_table({"bars": result})
