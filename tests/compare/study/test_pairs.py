@@ -183,10 +183,10 @@ def test_run_judges_rows_too(folder):
 
 def test_networks_with_attention_need_their_match(folder, capsys):
     from compare.study.image_inputs import given_networks
-    from compare.study.networks import load_images
+    from compare.study.networks import image_networks, load_network
 
     stems = [folder / "None-0", folder / "learned-1"]
-    networks = load_images(stems, given_networks(stems, 2, None).training, "cpu")
+    networks = image_networks([load_network(stem, "cpu") for stem in stems], given_networks(stems, 2, None).training)
     with pytest.raises(UserError, match="got resnet-learned-1, want networks with attention, each beside one without"):
         pairs_of(networks)
 
