@@ -27,7 +27,10 @@ from pathlib import Path
 
 
 class Interrupts:
-    """Raise a KeyboardInterrupt on SIGINT and SIGTERM until the training asks for itself, then only remember them."""
+    """End the process on SIGINT and SIGTERM until the training asks for itself, then only remember them.
+
+    At once, not by a KeyboardInterrupt: imports may swallow that, and all that is written can be stopped anywhere.
+    """
 
     def __init__(self):
         self.received, self.asked = [], False
@@ -43,7 +46,8 @@ class Interrupts:
     def _receive(self, number, _):
         self.received.append(number)
         if not self.asked:
-            raise KeyboardInterrupt
+            os.write(2, b"stopped while it was starting; the same command starts it again\n")
+            os._exit(self.status)
 
     def stop(self) -> bool:
         """Return whether one came; from now on the run ends where it asks."""
@@ -60,13 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command; return its exit status: 0 done, 2 a user's error, 130 or 143 stopped by SIGINT or SIGTERM."""
     argv = sys.argv[1:] if argv is None else argv
     with Interrupts() as interrupts:
-        try:
-            return _run(argv, interrupts)
-        except BaseException:  # an import that is interrupted may fail in any way
-            if not interrupts.received:
-                raise
-        print("stopped while it was starting; the same command starts it again", file=sys.stderr)
-        return interrupts.status
+        return _run(argv, interrupts)
 
 
 def _run(argv: list[str], interrupts: Interrupts) -> int:

@@ -145,7 +145,7 @@ def kills(warm: Warm, rng: np.random.Generator) -> Counter:
     counts, folder = Counter(), Path(tempfile.mkdtemp(dir=warm.top))
     work = copy(warm.fresh, folder / "work")
     for _ in range(20):
-        run = forked(lambda: call(warm.command), work, kill_after=rng.uniform(0, 1.3) * warm.seconds)
+        run = forked(lambda: call(warm.command), work, kill_after=10 ** rng.uniform(-1.5, 0.1) * warm.seconds)
         if run.status != -signal.SIGKILL:
             break
         counts[f"{warm.name}: killed at any time"] += 1
