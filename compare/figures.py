@@ -23,8 +23,8 @@ def parser() -> Parser:
     add("names", nargs="*", metavar="NAME", help="figures, or all")
     add("--list", action="store_true", help="the figures' names and captions")
     add("--out", type=Path, default=Path("figures"), metavar="FOLDER", help="where to (default: figures)")
-    add("--results", type=Path, default=Path("docs/results"), metavar="FOLDER",
-        help="with NAME/result.nc of compare.run (default: docs/results)")
+    add("--results", type=Path, metavar="FOLDER", help="a run's folder, or one with NAME/result.nc of compare.run "
+        "(default: docs/results of the clone, or runs where there is no clone)")
     add("--networks", type=Path, metavar="FOLDER", help="checkpoints of image networks (default: the shipped)")
     add("--data-dir", type=Path, metavar="FOLDER", help="where real images are looked for first")
     add("--quick", action="store_true", help="fewer samples: each in less than a minute")
@@ -45,9 +45,9 @@ def _figures(args: Namespace, command: str) -> None:
         raise user_error(f"NAME: got {unknown[0] if unknown else 'none'}, want all or some of: {', '.join(FIGURES)}")
     from tqdm import tqdm
 
-    from compare.paper.source import CHECKPOINTS, Source
+    from compare.paper.source import CHECKPOINTS, Source, results_folder
 
-    source = Source(args.results, args.networks or CHECKPOINTS, args.data_dir, args.quick)
+    source = Source(args.results or results_folder(), args.networks or CHECKPOINTS, args.data_dir, args.quick)
     args.out.mkdir(parents=True, exist_ok=True)
     written, missing = [], []
     for name in tqdm(chosen, desc="figures", disable=None, leave=False):

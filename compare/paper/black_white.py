@@ -21,7 +21,7 @@ def data(source) -> xr.Dataset:
         machine = EquivariantLocalScore(images, k, boundary="circular")
         drawn = ddim(machine, phi_1, CosineSchedule(), steps)
         rows.append(Row(f"k = {k}", drawn, locally_consistent(drawn, k)))
-    return grid(rows, "share of pixels that are black or white like the majority of their own window")
+    return grid(rows, "share of pixels like the majority of their window")
 
 
 def locally_consistent(images: np.ndarray, k: int) -> np.ndarray:

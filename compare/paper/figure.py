@@ -33,4 +33,4 @@ class PaperFigure(NamedTuple):
         netcdf.write(dataset, numbers)
         content = partial(self.draw, dataset=dataset)
         return [numbers, *save_figures([folder / f"{self.name}.pdf", folder / f"{self.name}.png"], content,
-                                       self.size(dataset))]
+                                       self.size(dataset), self.caption)]

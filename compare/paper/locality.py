@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from compare.paper.source import Source
-from compare.report.plots import bare
+from compare.report.plots import bare, legend_above
 from compare.result.published import KG_PATCH_SIZES
 from compare.result.schema import variable
 from compare.result.summary import els_of, variants_of
@@ -80,7 +80,7 @@ def _around_centre(heat: np.ndarray) -> float:
 
 
 def draw(figure, dataset: xr.Dataset) -> None:
-    upper, lower = figure.subfigures(2, 1, height_ratios=(1.25 * dataset.sizes["network"], 1.9))
+    upper, lower = figure.subfigures(2, 1, height_ratios=(1.25 * dataset.sizes["network"], 2.1))
     panels = upper.subplots(dataset.sizes["network"], len(dataset.time), squeeze=False)
     for row, name, maps in zip(panels, dataset.network.values, dataset.sensitivity.values):
         for axis, heat in zip(row, maps):
@@ -89,15 +89,32 @@ def draw(figure, dataset: xr.Dataset) -> None:
         row[0].set_ylabel(name, fontsize=5.5)
     for axis, t in zip(panels[0], dataset.time.values):
         axis.set_title(f"t = {t:.1f}")
-    axes = lower.subplots()
-    for i, curve in enumerate(dataset.curve.values):
-        published = curve.startswith("KG: ")
-        axes.step(dataset.t, dataset.patch_size.sel(curve=curve), where="mid", label=curve, color=f"C{i % 7}",
-                  linestyle="--" if published else "-")
-    axes.set(xlabel="time t", ylabel="window side k")
-    axes.set_ylim(bottom=0)
-    axes.legend(loc="upper left", ncols=2 if dataset.sizes["curve"] > 3 else 1)
+    _windows(lower, dataset)
+
+
+def _windows(figure, dataset: xr.Dataset) -> None:
+    """A panel a result: the fitted k(t), and the published one thin above it, where there is one."""
+    curves = dataset.curve.values.tolist()
+    fitted = [curve for curve in curves if not curve.startswith("KG: ")] or curves
+    panels = figure.subplots(1, len(fitted), sharex=True, sharey=True, squeeze=False)[0]
+    for axes, curve in zip(panels, fitted):
+        axes.step(dataset.t, dataset.patch_size.sel(curve=curve), where="mid", linewidth=2.2, label="fitted")
+        name, variant = curve.rsplit(", ", 1) if ", " in curve else (curve, "")
+        for other in curves:
+            if other.startswith("KG: ") and other.endswith(f", {variant}") and _same_data(other, name):
+                axes.step(dataset.t, dataset.patch_size.sel(curve=other), where="mid", color="black", linewidth=0.9,
+                          linestyle="--", label="Kamb & Ganguli")
+        axes.set_title(curve.replace(", ", "\n"), fontsize=6)
+    panels[0].set(ylabel="window side k (pixels)", xlim=(0, 1))
+    panels[0].set_ylim(bottom=0)
+    panels[len(panels) // 2].set_xlabel("time t (1: noise)")
+    legend_above(figure, panels, 2)
+
+
+def _same_data(published: str, folder: str) -> bool:
+    """Whether a published curve, "KG: DATA, VARIANT", is of the data that a result's folder is named after."""
+    return folder.startswith(published.removeprefix("KG: ").split(",")[0])
 
 
 def size(dataset: xr.Dataset) -> tuple[float, float]:
-    return 5.2, 1.9 + 1.15 * dataset.sizes["network"]
+    return 5.2, 2.1 + 1.15 * dataset.sizes["network"]

@@ -72,7 +72,7 @@ def _pair(name: str, result: xr.Dataset, variant: str) -> list[Row]:
 
 def _some(rows: list[Row], source: Source, full: int) -> xr.Dataset:
     """The first samples that all results have images of."""
-    most = 5 if source.quick else full
+    most = max(3, full // 3) if source.quick else full
     shown = min(images_kept(one, most) for one in source.real.values())
     H = max(row.images.shape[2] for row in rows)
     if any(row.images.shape[2:] != (H, H) for row in rows):

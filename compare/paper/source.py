@@ -26,6 +26,15 @@ CHECKPOINTS = Path(checkpoint.__file__).parent / "checkpoints"
 """Of the networks that are shipped."""
 
 
+CLONE = Path(__file__).parents[2] / "docs" / "results"
+"""The results that the project ships, which are in a clone of it and not in what is installed."""
+
+
+def results_folder() -> Path:
+    """Return where results are looked for if no folder is given: those of the clone, else the runs of this folder."""
+    return CLONE if CLONE.is_dir() else Path("runs")
+
+
 @dataclass(frozen=True, eq=False)
 class Source:
     """results_folder: holds NAME/result.nc; networks_folder: checkpoints, in it and below; data_dir: where real images
@@ -38,8 +47,9 @@ class Source:
 
     @cached_property
     def results(self) -> dict[str, xr.Dataset]:
-        """Every result, by the name of its folder."""
-        return {path.parent.name: results.load(path) for path in sorted(self.results_folder.glob("*/result.nc"))}
+        """Every result, by the name of its folder: those in the results' folder, or the one that it is itself."""
+        found = sorted([*self.results_folder.glob("result.nc"), *self.results_folder.glob("*/result.nc")])
+        return {path.resolve().parent.name: results.load(path) for path in found}
 
     @cached_property
     def toy(self) -> xr.Dataset:
@@ -61,8 +71,9 @@ class Source:
 
     @cached_property
     def toy_set(self) -> Dataset:
-        """The training set of the toy result."""
-        return training_set_of(self.toy)
+        """The training set of the toy result; where there is no result, the toy set as it is trained on."""
+        toy = [result for result in self.results.values() if _is_toy(result)]
+        return training_set_of(toy[0]) if toy else load("toy")
 
     def images(self, name: str, count: int) -> np.ndarray:
         """`count` training images of a data set, (N, C, H, W)."""

@@ -55,7 +55,7 @@ def draw(figure, dataset: xr.Dataset) -> None:
         shifted = places + 0.08 * (j - 1.5)
         r2.errorbar(shifted, estimate, [estimate - low, high - estimate], color=f"C{j}", fmt="o", linewidth=1.0,
                     label=variant)
-    rate.set(ylabel="consistent", ylim=(0, 1.04))
+    rate.set(ylabel="share of consistent samples", ylim=(0, 1.04))
     r2.set_xticks(places, [f"{strength:g}" for strength in dataset.strength.values])
     r2.set(xlabel=f"attention strength $\\lambda$ (uniform, k = {dataset.attrs['patch_size']})",
            ylabel="median r2 with the network", ylim=(0, 1.04))

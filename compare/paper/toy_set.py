@@ -12,6 +12,7 @@ from compare.result.schema import variable
 from compare.result.summary import first_network, most_steps, rate, variant_rate, variants_of
 from compare.study.sampling import initial_noise
 from empirical.toy import COLOURS
+from empirical.toy_networks import VARIANTS
 from theory import CosineSchedule
 
 SHOWN = 8
@@ -73,16 +74,16 @@ def consistency(source) -> xr.Dataset:
     result = source.toy
     variants = variants_of(result)
     networks = [variant_rate(result, "consistent", variant) for variant in variants]
-    attending = [stated(result, rule_of(result, variant)) for variant in variants]
-    machines = [rate(result, "consistent", name) for name in attending]
+    closed = [stated(result, "" if VARIANTS[variant] is None else rule_of(result, variant)) for variant in variants]
+    machines = [rate(result, "consistent", name) for name in closed]
     return xr.Dataset(
         {"network": variable(("variant", "end"), [rate[:3] for rate in networks],
                              "share of consistent samples of the networks"),
          "machine": variable(("variant", "end"), [rate[:3] for rate in machines],
-                             "share of those of the attention machine"),
+                             "share of those of the closed form"),
          "published": variable("variant", [FKTB_CONSISTENT[v] for v in variants], "share by Finn et al. 2025")},
         {"variant": variable("variant", variants, "network"),
-         "stated": variable("variant", attending, "the machine, stated beforehand"),
+         "stated": variable("variant", closed, "the closed form, stated beforehand: ELS for no attention"),
          "end": variable("end", ["estimate", "low", "high"], "of the 95 % interval")},
         {"network_steps": most_steps(result), "chance": CHANCE_CONSISTENT["one-to-one"],
          "chance_published": FKTB_CONSISTENT["random"]})
@@ -92,20 +93,27 @@ def draw_consistency(figure, dataset: xr.Dataset) -> None:
     axes = figure.subplots()
     axes.set_axis_off()
     percent = lambda values: "{:.1f} [{:.1f}, {:.1f}]".format(*(100 * values))
-    cells = [["random colours", f"{100 * dataset.attrs['chance']:.2f} (exact)", "",
+    cells = [["random colours", f"{100 * dataset.attrs['chance']:.2f} (exact)", "", "",
               f"{100 * dataset.attrs['chance_published']:.2f}"]]
     for i, variant in enumerate(dataset.variant.values):
         one = dataset.isel(variant=i)
-        cells.append([variant, percent(one.network.values), percent(one.machine.values), f"{100 * one.published:.2f}"])
-    header = ["% consistent", f"networks, {dataset.attrs['network_steps']} steps", "attention in closed form",
-              "Finn et al."]
-    table = axes.table([header, *cells], loc="center", cellLoc="left", edges="horizontal",
-                       colWidths=[0.2, 0.29, 0.32, 0.16])
+        cells.append([variant, percent(one.network.values), one.stated.item().replace("lambda", r"$\lambda$"),
+                      percent(one.machine.values), f"{100 * one.published:.2f}"])
+    networks = f"networks, {dataset.attrs['network_steps']} steps"
+    header = ["% consistent", networks, "closed form", "of it", "Finn et al."]
+    table = axes.table([header, *cells], loc="center", cellLoc="left", edges="open",
+                       colWidths=[0.17, 0.23, 0.27, 0.2, 0.13])
     table.auto_set_font_size(False)
     table.set_fontsize(7)
-    for column in range(4):
+    for column in range(len(header)):
         table[0, column].get_text().set_fontweight("bold")
+    rows = len(cells) + 1
+    for y, width in ((0, 1.0), (1, 0.5), (rows, 1.0)):  # above and below the table, and under its header
+        axes.axhline(1 - y / rows, color="black", linewidth=width, clip_on=False)
+    axes.set(ylim=(0, 1), xlim=(0, 1))
+    for cell in table.get_celld().values():
+        cell.set_height(1 / rows)
 
 
 def consistency_size(dataset: xr.Dataset) -> tuple[float, float]:
-    return 5.2, 0.26 * (dataset.sizes["variant"] + 2)
+    return 5.6, 0.22 * (dataset.sizes["variant"] + 2)

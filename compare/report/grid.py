@@ -72,7 +72,7 @@ def size(dataset: xr.Dataset, named: bool = False) -> tuple[float, float]:
     """Return width and height in inches; named: samples by their index, and longer labels."""
     across = ROW * dataset.sizes["x"] / dataset.sizes["y"] * dataset.sizes["sample"]
     below = NUMBERS * np.isfinite(dataset.value).any("sample").values.sum()
-    return (2.1 if named else 1.5) + across * 1.05, (0.4 if named else 0.15) + ROW * (1.05 * dataset.sizes["row"]
+    return (2.1 if named else 1.5) + across * 1.05, (0.4 if named else 0.3) + ROW * (1.05 * dataset.sizes["row"]
                                                                                     + below)
 
 
@@ -90,7 +90,8 @@ def draw(figure, dataset: xr.Dataset, named: bool = False) -> None:
     for label, strong in zip(axes.get_yticklabels(), dataset.strong.values):
         label.set_fontweight("bold" if strong else "normal")
     axes.set_xticks(columns if named else [], dataset.sample.values if named else [])
-    axes.set_xlabel("sample" if named else "")
+    axes.set_xlabel("; ".join(["sample"] * named + [f"below: {dataset.value.attrs['long_name']}"]
+                              * bool(np.isfinite(dataset.value).any())))
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
 

@@ -24,22 +24,27 @@ GREYS = ("#7a7a7a", "#a3a3a3", "#c2c2c2")
 UNDATED = {".pdf": {"CreationDate": None}, ".png": {"Software": None}}
 """What keeps a file the same if it is drawn again from the same numbers."""
 
+CAPTION = {".pdf": "Subject", ".png": "Description"}
+"""Where a file's metadata hold its caption."""
+
 STYLE = Path(__file__).parent / "patchmosaic.mplstyle"
 
 
-def save_figure(path: Path, draw: Callable[[Figure], None], size: tuple[float, float]) -> Path:
+def save_figure(path: Path, draw: Callable[[Figure], None], size: tuple[float, float], caption: str = "") -> Path:
     """Draw a figure of `size` (inches) in the house style and write it whole; returns its path."""
-    return save_figures([path], draw, size)[0]
+    return save_figures([path], draw, size, caption)[0]
 
 
-def save_figures(paths: Sequence[Path], draw: Callable[[Figure], None], size: tuple[float, float]) -> list[Path]:
-    """The same, drawn once and written to several files, each in the format of its suffix."""
+def save_figures(paths: Sequence[Path], draw: Callable[[Figure], None], size: tuple[float, float],
+                 caption: str = "") -> list[Path]:
+    """The same, drawn once and written to several files, each in the format of its suffix, the caption inside."""
     with matplotlib.style.context(STYLE):
         figure = Figure(figsize=size)
         draw(figure)
         for path in paths:
             with atomic_file(path) as file:
-                figure.savefig(file, format=path.suffix[1:], metadata=UNDATED.get(path.suffix))
+                said = {CAPTION[path.suffix]: caption} if caption and path.suffix in CAPTION else {}
+                figure.savefig(file, format=path.suffix[1:], metadata=UNDATED.get(path.suffix, {}) | said)
     return list(paths)
 
 

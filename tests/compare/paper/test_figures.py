@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from matplotlib.figure import Figure
 from numpy.testing import assert_allclose, assert_array_equal
 from PIL import Image
 from torch import nn
@@ -21,7 +22,7 @@ from compare.result import schema as results
 from compare.result.summary import most_steps
 from empirical import consistency
 from tests.compare.commands import quick_help, status
-from tests.compare.paper.conftest import SAMPLES, SIDE
+from tests.compare.paper.conftest import SAMPLES, SIDE, TOY
 
 REAL = ["kg1", "kg4", "kg5", "kg6", "kg7", "kg10-12", "kg23-24"]
 
@@ -54,6 +55,53 @@ def test_every_figure_is_drawn_from_its_dataset_alone(name, data, tmp_path, draw
     assert shown and (pixels != 255).any(axis=-1).mean() > 0.01
 
 
+def drawn(name, dataset):
+    figure = Figure()
+    FIGURES[name].draw(figure, dataset)
+    figure.draw_without_rendering()
+    return figure
+
+
+@pytest.mark.slow
+def test_files_carry_their_caption(data, tmp_path):
+    figure = FIGURES["fktb4"]._replace(data=lambda source: data("fktb4"))
+    _, pdf, png = figure.save(Source(tmp_path), tmp_path)
+    assert Image.open(png).text["Description"] == figure.caption
+    assert f"/Subject ({figure.caption})".encode() in pdf.read_bytes()
+
+
+@pytest.mark.slow
+def test_numbers_below_images_say_what_they_are(data):
+    (axes,) = drawn("kg3", data("kg3")).axes
+    assert axes.get_xlabel() == "below: share of pixels like the majority of their window"
+    (axes,) = drawn("kg1", data("kg1")).axes
+    assert axes.get_xlabel() == ""
+
+
+@pytest.mark.slow
+def test_every_column_of_the_scatter_ends_in_tick_labels(data):
+    four = xr.concat([data("kg10-12")] * 2, "panel").isel(panel=slice(4))
+    labelled = [axes for axes in drawn("kg10-12", four).axes if axes.axison
+                and axes.xaxis.get_tick_params()["labelbottom"]]
+    assert len(labelled) == min(3, four.sizes["panel"])
+
+
+@pytest.mark.slow
+def test_windows_have_a_panel_each_and_published_ones_another_colour(data):
+    found = data("kg4")
+    panels = [axes for axes in drawn("kg4", found).axes if axes.get_title().startswith("fashion") and axes.lines]
+    assert [axes.get_title() for axes in panels] == ["fashion-resnet\nresnet", "fashion-unet\nunet"]
+    assert all(len({line.get_color() for line in axes.lines}) == len(axes.lines) for axes in panels)
+
+
+@pytest.mark.slow
+def test_counts_have_whole_ticks_and_categories_no_line(data):
+    images = drawn("entropy", data("entropy")).axes[1]
+    assert all(tick == round(tick) for tick in images.get_yticks())
+    assert all(line.get_linestyle() == "None" for axes in drawn("lambda", data("lambda")).axes
+               for line in axes.lines if len(line.get_xdata()) > 2)
+
+
 @pytest.mark.slow
 def test_the_same_numbers_give_the_same_files(data, tmp_path):
     figure = FIGURES["fktb4"]._replace(data=lambda source: data("fktb4"))
@@ -77,6 +125,7 @@ def test_pairs_are_the_results_own(data, source):
 def test_attention_networks_stand_beside_their_twins(data):
     for name in ("kg6", "kg23-24"):
         assert data(name).row.values.tolist() == ["fashion-unet: ELS", "unet-identity", "unet, no attention"]
+    assert data("kg6").sizes["sample"] == 3 < data("kg23-24").sizes["sample"]  # quick or not, the one shows more
 
 
 @pytest.mark.slow
@@ -152,6 +201,9 @@ def test_consistency_table_is_the_results(data, source):
     assert found.network.sel(variant="cnn-learned", end="estimate") == pytest.approx(float(of_learned.mean()))
     machine = result.consistent.sel(source="top1 k=3 lambda=0.1")
     assert found.machine.sel(variant="cnn-top1", end="estimate") == pytest.approx(float(machine.mean()))
+    plain = result.consistent.sel(source="els k=3")  # a network without attention stands beside ELS
+    assert found.stated.sel(variant="cnn") == "els k=3"
+    assert found.machine.sel(variant="cnn", end="estimate") == pytest.approx(float(plain.mean()))
     assert found.published.sel(variant="cnn-learned") == 0.6403 and found.attrs["network_steps"] == 150
 
 
@@ -222,6 +274,20 @@ def test_command_writes_one_and_leaves_out_what_it_cannot(source, tmp_path, caps
     out, err = capsys.readouterr()
     assert "fktb4.pdf" in out and err.count("\n") == 2
     assert err.startswith("python -m compare.figures: left out kg5: --results: found none in ")
+
+
+def test_without_a_clone_the_runs_of_the_folder_are_drawn(tmp_path, capsys, monkeypatch):
+    """What needs no result needs none; a run is given by its folder, or found below runs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("compare.paper.source.CLONE", tmp_path / "no-clone")
+    assert main(["fktb4", "--out", "a"]) == 0
+    assert status(main, ["fktb5", "--out", "b"]) == 2
+    assert "--results: found none in runs/*/result.nc" in capsys.readouterr().err
+    (tmp_path / "runs" / "mine").mkdir(parents=True)
+    results.save(results.load(TOY), tmp_path / "runs" / "mine" / "result.nc")
+    assert main(["fktb5", "--out", "b"]) == 0
+    assert main(["fktb5", "--out", "c", "--results", str(tmp_path / "runs" / "mine")]) == 0
+    assert (tmp_path / "b" / "fktb5.png").read_bytes() == (tmp_path / "c" / "fktb5.png").read_bytes()
 
 
 @pytest.mark.parametrize("wrong", [[], ["kg99"], ["kg5", "all"], ["kg5"], ["kg4", "--networks", "docs"]])
