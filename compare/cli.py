@@ -36,6 +36,8 @@ class Parser(argparse.ArgumentParser):
         add("--device", choices=("auto", "cpu", "cuda"), default="auto",
             help="of the networks (default: cuda if there is)")
         add("--jobs", type=int, metavar="N", help="CPU threads (default: all)")
+        add("--format", choices=("netcdf", "zarr"), default="netcdf",
+            help='of the dataset; zarr is written some samples at a time (extra "cluster"; default: netcdf)')
         self.add_scale()
         self.add_dry_run()
         self.add_error_options()

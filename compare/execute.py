@@ -13,11 +13,11 @@ import xarray as xr
 
 from compare.cli import bar, device, set_threads
 from compare.report.report import Report
-from compare.result import schema
+from compare.result import schema, zarr_store
 from compare.study.config import NetworksConfig
 from compare.study.folder import Elsewhere, Parts, RunFolder, Share, SharedFolder, short_hash
 from compare.study.networks import expand_names, find_all, weights_of
-from compare.study.pipeline import WHOLE, Run, Stages, Study, carry_out
+from compare.study.pipeline import WHOLE, Run, Stages, Study, carry_out, in_blocks
 from compare.study.place import Here, Place
 from compare.study.price import foretell
 from compare.study.workers import AT_ONCE, cluster
@@ -53,8 +53,9 @@ def execute(plan: Plan, args: Namespace, command: str, threads: int, printed: Pr
     printed: what is printed instead, from the dataset and its files by what they are.
     """
     path, here = args.out or Path("runs") / f"{plan.name}-{short_hash(plan.resolved)}", Here()
-    result, forecast, share = path / plan.file, None, args.shard and Share(*args.shard)
-    if result.is_file():
+    result = (path / plan.file).with_suffix(zarr_store.SUFFIX if args.format == "zarr" else ".nc")
+    forecast, share = None, args.shard and Share(*args.shard)
+    if result.exists():
         sys.stderr.write(f"{path} is done; delete it to run again\n")
     else:
         set_threads(threads)
@@ -71,8 +72,11 @@ def execute(plan: Plan, args: Namespace, command: str, threads: int, printed: Pr
         try:
             if forecast is not None:
                 with Progress(args.prog, forecast) as folder.foretold:
-                    study = plan.study(folder, command, place)
-                    schema.write(carry_out(study, folder, command, place, plan.stages), result)
+                    asked = plan.study(folder, command, place), folder, command, place, plan.stages
+                    if args.format == "zarr":
+                        zarr_store.write(in_blocks(*asked), result)
+                    else:
+                        schema.write(carry_out(*asked), result)
             dataset = schema.read(result)
             text, table, numbers = plan.report.text(dataset), path / "table.txt", path / "summary.csv"
             write_text(table, text)

@@ -90,7 +90,9 @@ def _load(path: Path):
 
     from compare.result import schema as results
 
-    if path.is_dir():
+    if (path / "result.zarr").is_dir():
+        path = path / "result.zarr"
+    if path.is_dir() and path.suffix != ".zarr":
         others = ", ".join(sorted(file.name for file in path.glob("*.nc")))
         if not (path / "result.nc").is_file():
             raise user_error(f"RUN: found no result.nc in {path}{f', but {others}' if others else ''}, want the folder "

@@ -16,7 +16,7 @@ import xarray as xr
 
 from compare.measure import agreement
 from compare.measure.measure import Measure
-from compare.result import netcdf
+from compare.result import netcdf, zarr_store
 from compare.result.identity import (
     MACHINE_COORDINATES,
     NETWORK_COORDINATES,
@@ -218,8 +218,10 @@ def write(dataset: xr.Dataset, path: Path) -> None:
 
 
 def read(path: Path) -> xr.Dataset:
-    """Read a dataset into memory. UserError: no such file, damaged, or not netCDF."""
+    """Read a dataset into memory, netCDF or zarr. UserError: no such file, damaged, or neither."""
     path = Path(path)
+    if path.suffix == zarr_store.SUFFIX and path.is_dir():
+        return zarr_store.read(path)
     if not path.is_file():
         raise UserError(f"result: found no file {path}, want a result.nc of compare.run")
     return netcdf.read(path)

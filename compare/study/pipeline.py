@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -129,11 +129,17 @@ class Run:
         return always(identity.patch_size), always(identity.strength)
 
 
+ALL = slice(None)
+
+BLOCK = 16
+"""Samples of a dataset that are put together at once, where it is written some at a time."""
+
+
 class Stages(NamedTuple):
-    """Which stages of a run are made, the dataset of run and command, and whether samples are drawn."""
+    """Which stages of a run are made, the dataset of run, command and some samples, and whether these are drawn."""
 
     make: Callable[[Run], object]
-    dataset: Callable[[Run, str], xr.Dataset]
+    dataset: Callable[[Run, str, slice], xr.Dataset]
     samples: bool
 
 
@@ -145,7 +151,15 @@ def carry_out(study: Study, folder: RunFolder, command: str, place: Place | None
     """
     run, stages = Run(study, folder, place), stages or WHOLE
     stages.make(run)
-    return stages.dataset(run, command)
+    return stages.dataset(run, command, ALL)
+
+
+def in_blocks(study: Study, folder: RunFolder, command: str, place: Place, stages: Stages) -> Iterator[xr.Dataset]:
+    """Yield the dataset of `carry_out` some samples at a time."""
+    run = Run(study, folder, place)
+    stages.make(run)
+    for start in range(0, run.config.samples, BLOCK) if stages.samples else [0]:
+        yield stages.dataset(run, command, slice(start, start + BLOCK))
 
 
 def _make_all(run: Run) -> None:
@@ -159,15 +173,18 @@ def _make_all(run: Run) -> None:
         raise elsewhere
 
 
-def _whole(run: Run, command: str) -> xr.Dataset:
-    result = build(run.noise, run.predicted, run.generated, run.study.judged, _attributes(run, command))
+def _whole(run: Run, command: str, some: slice) -> xr.Dataset:
+    drawn = ([one._replace(images=one.images[some]) for one in which] for which in (run.predicted, run.generated))
+    result = build(run.noise[some], *drawn, run.study.judged, _attributes(run, command))
+    result["sample"] = result.sample + (some.start or 0)
     if run.labels is not None:
-        result = result.assign_coords(label=variable("sample", run.labels, "class that the sample was drawn with"))
-    found = [run.fitted.variables, *run.probed]
+        labels = variable("sample", run.labels[some], "class that the sample was drawn with")
+        result = result.assign_coords(label=labels)
+    found = [own.isel(sample=some) if "sample" in own.dims else own for own in (run.fitted.variables, *run.probed)]
     return xr.merge([result, *found], combine_attrs="override", join="exact", compat="no_conflicts")
 
 
-def _fits(run: Run, command: str) -> xr.Dataset:
+def _fits(run: Run, command: str, _: slice) -> xr.Dataset:
     """The fits, over (fitted_variant, rule, step)."""
     step = np.arange(run.config.steps)
     steps = {"step": variable("step", step, "step of the sampler, 0 = least noise"),

@@ -276,8 +276,8 @@ def cluster(where: str, threads: int) -> Iterator[Workers]:
         raise UserError(f"--cluster: got {where}, but {error.name} is not installed; {EXTRA}") from error
     if local:
         each = max(1, threads // int(rest))
-        with LocalCluster(n_workers=int(rest), threads_per_worker=1, dashboard_address=":0") as started, \
-                Client(started) as client:
+        own = {"n_workers": int(rest), "threads_per_worker": 1, "memory_limit": None}  # but the whole machine's
+        with LocalCluster(**own, dashboard_address=":0") as started, Client(started) as client:
             yield _announced(Workers(client, each))
         return
     try:

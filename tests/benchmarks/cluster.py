@@ -75,7 +75,8 @@ def simulated(count: int, seconds: float, x: np.ndarray, rounds: int = 10) -> No
         time.sleep(seconds)
         return x
 
-    with LocalCluster(n_workers=count, threads_per_worker=1, processes=False, dashboard_address=None) as started, \
+    with LocalCluster(n_workers=count, threads_per_worker=1, processes=False, memory_limit=None,
+                      dashboard_address=None) as started, \
             Client(started) as client:
         client.gather(client.map(abs, range(4 * count), pure=False))
         began = time.perf_counter()

@@ -152,6 +152,16 @@ def test_other_configuration_in_the_same_folder(finished, capsys):
                                        "want another folder or that configuration\n")
 
 
+def test_the_same_numbers_as_zarr(finished, folder, monkeypatch):
+    """In blocks of two of the three samples, from the parts that are there."""
+    pytest.importorskip("zarr")
+    monkeypatch.setattr(compare.study.pipeline, "BLOCK", 2)
+    (folder / "result.nc").unlink()
+    assert main([*ARGUMENTS, "--format", "zarr", "--out", str(folder)]) == 0
+    assert not (folder / "result.nc").exists()
+    same_numbers(results.load(folder / "result.zarr"), results.load(finished / "result.nc"))
+
+
 def test_shares_in_processes_one_of_which_is_killed(finished, tmp_path):
     """Share 1 dies at its first part and is done again while share 2 works; the command without --shard merges."""
     out = tmp_path / "toy"
