@@ -17,6 +17,7 @@ from theory.engine.scan_options import ScanOptions
 from theory.engine.truncation import Accuracy
 from theory.errors import NotOffered, UserError
 from theory.machines.cost import Cost, predicted_seconds
+from theory.machines.html import SHOWN, as_html
 
 EXACT = Accuracy(None, False, 0.0, 0.0)
 
@@ -64,6 +65,14 @@ class ScoreMachine(ABC):
         parameters = list(inspect.signature(type(self)).parameters.values())[1:]
         given = [f"{p.name}={self._shown(p.name)}" for p in parameters if self._shown(p.name) != repr(p.default)]
         return f"{type(self).__name__}({', '.join(['images', *given])})"
+
+    def _repr_html_(self) -> str:
+        """Return the machine for a notebook: its settings, and its first training images."""
+        C, H, W = self.image_shape
+        settings = {"training images": f"{self.count:,} of {C} x {H} x {W}"}
+        settings |= {name: self._shown(name) for name in list(inspect.signature(type(self)).parameters)[1:]}
+        first = np.moveaxis(self._bank.blocks[0][..., self._bank.index[0] >= 0], -1, 0)[:SHOWN]
+        return as_html(repr(self), settings, first.reshape(-1, C, H, W))
 
     def _shown(self, name: str) -> str:
         """An argument as `repr` gives it, large ones by their name."""

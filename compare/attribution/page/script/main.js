@@ -36,13 +36,21 @@ function choose(changes) {
   state.y = clamp(state.y, H - 1);
   state.x = clamp(state.x, W - 1);
   const mark = state.image === null ? "" : `&image=${view.images[state.image].id}`;
-  history.replaceState(null, "", `#y=${state.y}&x=${state.x}&step=${state.step}&picture=${state.picture}${mark}`);
+  remember(`#y=${state.y}&x=${state.x}&step=${state.step}&picture=${state.picture}${mark}`);
   if (before.step !== state.step || before.image !== state.image) {
     showStep();
     showImages();
     answers();
   }
   showPlace();
+}
+
+function remember(hash) {                            // in the address; a frame in a notebook has none of its own
+  try {
+    history.replaceState(null, "", hash);
+  } catch (error) {
+    if (error.name !== "SecurityError") throw error;
+  }
 }
 
 function fromHash() {
