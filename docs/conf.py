@@ -38,6 +38,7 @@ sphinx_gallery_conf = {
     "filename_pattern": r"plot_",
     "abort_on_example_error": True,
     "show_memory": False,
+    "capture_repr": ("_repr_html_",),  # not the empty list that a call of matplotlib returns
     "write_computation_times": False,  # its page would fetch scripts
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,

@@ -80,6 +80,7 @@ def test_a_stopped_run_resumes_to_the_same_bits(tmp_path, data, changes):
     assert (tmp_path / "whole.png").read_bytes() == (tmp_path / "halves.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_loss_falls(tmp_path, data):
     run = config(data, network="unet", depth=2, width=8, steps=150, lr=5e-3)
     losses = json.loads(Path(f"{train(run, tmp_path / 'net')}.json").read_text())["losses"]

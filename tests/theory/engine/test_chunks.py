@@ -72,6 +72,7 @@ machine.denoise(np.repeat(images[:16], 20, axis=0), 0.3)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 def test_ctrl_c_ends_minutes_of_work_at_once():
     environment = {**os.environ, "NUMBA_NUM_THREADS": "2"}

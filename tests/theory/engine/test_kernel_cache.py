@@ -114,6 +114,7 @@ def compiled_anew(folder, **environment):
     return run.stdout.split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", [0.0, 0.5], ids=["empty", "truncated"])
 @pytest.mark.parametrize("ending", [".nbi", ".nbc"])
 def test_damaged_files_are_compiled_again(tmp_path, ending, keep):

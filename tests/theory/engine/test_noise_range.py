@@ -33,6 +33,7 @@ def large(monkeypatch):
     return lambda: monkeypatch.setattr(theory.engine.posterior, "FLOAT64_PAIRS", 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sigma", SIGMAS)
 @pytest.mark.parametrize("name", NUMBA_PARTS)
 def test_large_calls_answer_as_small_ones_do(rng, large, name, sigma):
@@ -77,6 +78,7 @@ def test_named_weights_are_shares(rng, name, sigma):
             assert_allclose(weight, [w for w, *_ in expected], atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sigma", SIGMAS)
 def test_every_scale_in_a_large_call(rng, large, sigma):
     images = training_images(rng)

@@ -82,6 +82,7 @@ def test_a_sharp_posterior_has_a_small_variance_to_many_digits():
         assert_allclose(machine.variance(middle, 1e-3), np.full((1, 1, 3, 3), half**2), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_large_calls_have_the_same_variance(rng, monkeypatch):
     images = data(rng, (3, 8, 8), 200)
     for sigma in (0.05, 0.5, 5.0):

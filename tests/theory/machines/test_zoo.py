@@ -127,6 +127,7 @@ def test_torch_answers_squares_too(rng, images):
         assert_allclose(out, machine.denoise(x.numpy().astype(np.float64), 0.5), atol=5e-5)
 
 
+@pytest.mark.slow
 def test_large_calls_of_squares_are_the_same(rng, monkeypatch):
     images = data(rng, (3, 8, 7), 200)
     for sigma in (0.05, 0.5, 5.0):
