@@ -17,12 +17,16 @@ from theory import EquivariantLocalScore, Sharded
 from theory.engine.torch_backend import AllReduce, TorchBackend
 
 
-def main() -> None:
+def parser() -> argparse.ArgumentParser:
     parse = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parse.add_argument("--dataset", default="fashion-mnist")
     parse.add_argument("--subset", type=int)
     parse.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    args = parse.parse_args()
+    return parse
+
+
+def main() -> None:
+    args = parser().parse_args()
     torch.distributed.init_process_group("nccl" if args.device == "cuda" else "gloo")
     rank, count = torch.distributed.get_rank(), torch.distributed.get_world_size()
     if args.device == "cuda":
