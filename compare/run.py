@@ -112,10 +112,10 @@ def _printed(args: Namespace) -> Printed | None:
         return None
     if args.json:
         return lambda dataset, files: as_json(dataset, files, args.quick)
-    return lambda dataset, files: screen(dataset, files | _gallery(files), args.quick, args.explain)
+    return lambda dataset, files: screen(dataset, {**files, **_gallery(files)}, args.quick, args.explain)
 
 
-def _gallery(files: dict[str, Path]) -> dict[str, Path]:
+def _gallery(files: dict[str, Path]) -> dict[str, str]:
     """The command that makes a page for each sample, where the gallery is to be."""
     folder = files["dataset"].parent
     return {"gallery": f"{called_as('compare.inspect')} {folder} --all --out {folder / 'gallery'}"}

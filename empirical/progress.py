@@ -140,12 +140,13 @@ class Progress:
     def __init__(self, prog: str, forecast: Forecast, log: TextIO | None = None):
         self.prog, self.forecast = prog, forecast
         self.log = log if log is not None else None if sys.stderr.isatty() else sys.stderr
-        self.done, self._running, self._lock = forecast.done, {}, threading.Lock()
+        self.done, self._lock = forecast.done, threading.Lock()
+        self._running: dict[object, tuple[float, float]] = {}
         self._started, self._over = time.monotonic(), threading.Event()
 
     def __enter__(self) -> Self:
         if self.log is not None:
-            threading.Thread(target=self._speak, daemon=True, name="progress").start()
+            threading.Thread(target=self._speak, args=(self.log,), daemon=True, name="progress").start()
         return self
 
     def __exit__(self, *_) -> None:
@@ -179,7 +180,7 @@ class Progress:
         left = max(total - done, 0.0) * pace
         return f"{self.prog}: {percent(done, total)} done, about {duration(left)} left\n"
 
-    def _speak(self) -> None:
+    def _speak(self, log: TextIO) -> None:
         while not self._over.wait(LOG_EVERY):
-            self.log.write(self.line())
-            self.log.flush()
+            log.write(self.line())
+            log.flush()

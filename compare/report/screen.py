@@ -76,7 +76,7 @@ def _row(dataset: xr.Dataset, variant: str) -> Row:
                r2(ideal), summary.gain(dataset, els, ideal, variant))
 
 
-def screen(dataset: xr.Dataset, files: Mapping[str, Path], quick: bool, explain: bool = False) -> str:
+def screen(dataset: xr.Dataset, files: Mapping[str, Path | str], quick: bool, explain: bool = False) -> str:
     """Return at most LINES lines of COLUMNS letters.
 
     files: paths, or commands, by what they lead to; quick: a look, no result; explain: a line for each column instead
