@@ -15,7 +15,7 @@ from compare.cli import bar, device, set_threads
 from compare.report.report import Report
 from compare.result import schema, zarr_store
 from compare.study.config import NetworksConfig
-from compare.study.folder import Elsewhere, Parts, RunFolder, Share, SharedFolder, short_hash
+from compare.study.folder import Elsewhere, Parts, RunFolder, Share, SharedFolder, check_folder, short_hash
 from compare.study.networks import expand_names, find_all, weights_of
 from compare.study.pipeline import WHOLE, Run, Stages, Study, carry_out, in_blocks
 from compare.study.place import Here, Place
@@ -55,6 +55,7 @@ def execute(plan: Plan, args: Namespace, command: str, threads: int, printed: Pr
     path, here = args.out or Path("runs") / f"{plan.name}-{short_hash(plan.resolved)}", Here()
     result = (path / plan.file).with_suffix(zarr_store.SUFFIX if args.format == "zarr" else ".nc")
     forecast, share = None, args.shard and Share(*args.shard)
+    check_folder(path, plan.resolved)
     if result.exists():
         sys.stderr.write(f"{path} is done; delete it to run again\n")
     else:

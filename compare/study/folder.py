@@ -277,7 +277,7 @@ class CachedDenoiser:
 
 
 def check_folder(path: Path, config: Mapping) -> None:
-    """UserError: a folder of another configuration, or one that holds files but no run."""
+    """UserError: a folder of another configuration, one that holds files but no run, or one below a file."""
     record, wanted = path / "config.json", json.loads(json.dumps(config))
     if record.is_file():
         held = _read(record)
@@ -288,6 +288,8 @@ def check_folder(path: Path, config: Mapping) -> None:
     elif path.exists() and (not path.is_dir() or {
             file.name for file in path.iterdir() if not LEFTOVER.fullmatch(file.name)} - OURS):
         raise UserError(f"out: {path} is not a run's folder, want a new or empty one")
+    for file in filter(Path.is_file, path.parents):
+        raise UserError(f"out: got {path}, but {file} is a file, want a folder below folders")
 
 
 def read_part(file: Path) -> dict[str, np.ndarray] | None:

@@ -106,7 +106,7 @@ def test_what_a_machine_offers_it_does():
     """`attribute` is of machines that average training pixels, `beta` of those that attend by a rule."""
     offers = {kind.__name__ for kind in map(vars(theory).get, theory.__all__) if hasattr(kind, "attribute")}
     assert offers == {"AttentionScore", "ConsensusScore", "EquivariantLocalScore", "EquivariantScore", "IdealScore",
-                      "LocalScore", "PairScore"}
+                      "LocalScore", "PairScore", "Sharded"}
     assert not hasattr(ConsensusScore(IMAGES, 3), "beta")
     assert max(len(_chain(kind)) for kind in map(vars(theory).get, offers)) <= 4
 
