@@ -55,8 +55,8 @@ def execute(plan: Plan, args: Namespace, command: str, threads: int, printed: Pr
     path, here = args.out or Path("runs") / f"{plan.name}-{short_hash(plan.resolved)}", Here()
     result = (path / plan.file).with_suffix(zarr_store.SUFFIX if args.format == "zarr" else ".nc")
     forecast, share = None, args.shard and Share(*args.shard)
-    check_folder(path, plan.resolved)
     if result.exists():
+        check_folder(path, plan.resolved)
         sys.stderr.write(f"{path} is done; delete it to run again\n")
     else:
         set_threads(threads)

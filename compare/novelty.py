@@ -20,9 +20,6 @@ from empirical.size_option import Size
 AT_ONCE = 16
 """Images of a part: what a killed run loses at most."""
 
-NAMED = 1.35
-"""What `attribute` takes of the time of `denoise` (docs/theory/speed.md)."""
-
 
 def parser() -> Parser:
     """The command line."""
@@ -151,6 +148,7 @@ def _made(args: Namespace, config: dict, forecast, machines: tuple, make):
 def _forecast(args: Namespace, config: dict, machines: tuple, samples: int, held_out):
     """What the errors of the null and the sources of the samples will take, and which parts of them are there."""
     from compare.study.folder import Parts, check_folder, part_arrays
+    from compare.study.price import NAMED
     from empirical.progress import Forecast, used_memory
     from theory.engine.chunks import thread_count
 

@@ -93,11 +93,14 @@ def _train(config, args: Namespace, command: str, interrupts: Interrupts) -> int
     from empirical.progress import Progress, announce
     from empirical.training.command_line import PROG
     from empirical.training.forecast import foretell
+    from empirical.training.loop import is_finished
 
     if threads is not None:
         torch.set_num_threads(threads)
-    data_dir, rank = getattr(args, "data_dir", None), int(os.environ.get("RANK", 0))
-    forecast = foretell(config, args.out, config.load(data_dir), args.device)
+    rank, dataset = int(os.environ.get("RANK", 0)), None
+    if not is_finished(args.out, config):
+        dataset = config.load(getattr(args, "data_dir", None))
+    forecast = foretell(config, args.out, dataset, args.device)
     if rank == 0 and forecast.left:
         announce(PROG, forecast, "--steps and --preset make it smaller")
     if args.dry_run:
@@ -105,10 +108,10 @@ def _train(config, args: Namespace, command: str, interrupts: Interrupts) -> int
     args.out.parent.mkdir(parents=True, exist_ok=True)
     log = None if rank == 0 else io.StringIO()
     with Progress(PROG, forecast, log) as progress:
-        return _trained(config, args, command, interrupts, progress)
+        return _trained(config, dataset, args, command, interrupts, progress)
 
 
-def _trained(config, args: Namespace, command: str, interrupts: Interrupts, progress) -> int:
+def _trained(config, dataset, args: Namespace, command: str, interrupts: Interrupts, progress) -> int:
     from empirical.training.loop import Stopped, train
 
     def stop() -> bool:
@@ -116,7 +119,7 @@ def _trained(config, args: Namespace, command: str, interrupts: Interrupts, prog
         return interrupts.stop()
 
     try:
-        out = train(config, args.out, data_dir=getattr(args, "data_dir", None), device=args.device,
+        out = train(config, args.out, dataset=dataset, device=args.device,
                     checkpoint_every=args.checkpoint_every, snapshots=args.snapshots, stop=stop, command=command)
     except Stopped as stopped:
         print(f"{stopped} of {config.steps}; the same command goes on from there", file=sys.stderr)

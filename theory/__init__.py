@@ -80,8 +80,8 @@ __all__ = [
     "UserError",
     "WienerScore",
     "ddim",
+    "derived_strength",
     "euler",
     "heun",
     "log_likelihood",
-    "derived_strength",
 ]

@@ -24,8 +24,7 @@ def influence(machine, x: np.ndarray, sigma, images: Sequence[int], **options) -
     over (left_out, sample): total, the root mean square of `change` over the pixels.
     ValueError: no images, or what `leave_out` refuses.
     """
-    if len(images) == 0:
-        raise UserError("images: got none, want at least one training image to leave out")
+    _check(images)
     whole = np.asarray(machine.denoise(x, sigma, **options), dtype=np.float64)
     without = np.stack([machine.leave_out(x, sigma, int(i), **options) for i in images])
     return _changes(whole, without, images, "x0 without the training image")
@@ -40,12 +39,16 @@ def redrawn(machine, phi_1: np.ndarray, schedule: Schedule, images: Sequence[int
     Returns what `influence` returns, `without` being the sample at t = 0.
     UserError: no images, or what `leave_out` and `ddim` refuse.
     """
-    if len(images) == 0:
-        raise UserError("images: got none, want at least one training image to leave out")
+    _check(images)
     done = None if callback is None else lambda *_: callback()
     whole = ddim(machine, phi_1, schedule, **options) if drawn is None else drawn
     without = [ddim(_Without(machine, int(i)), phi_1, schedule, callback=done, **options) for i in images]
     return _changes(np.asarray(whole, dtype=np.float64), np.stack(without), images, "sample without the training image")
+
+
+def _check(images: Sequence[int]) -> None:
+    if len(images) == 0:
+        raise UserError("images: got none, want at least one training image to leave out")
 
 
 class _Without(NamedTuple):

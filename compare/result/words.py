@@ -39,3 +39,6 @@ NETWORK_MAP_FORMS = ("own map", "own pair")
 
 FIXED_FORMS = ("pair", "uniform")
 """Those that hold for every network and need no fit, with the strength of their derivation."""
+
+CLUSTER_EXTRA = 'want the extra "cluster": pip install "patchmosaic[cluster]"'
+"""How errors say what is to be installed for a cluster and for zarr."""

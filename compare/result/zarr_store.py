@@ -14,6 +14,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from compare.result.words import CLUSTER_EXTRA
 from theory.errors import UserError
 
 SUFFIX = ".zarr"
@@ -58,5 +59,4 @@ def _require() -> None:
     try:
         import zarr  # noqa: F401
     except ImportError:
-        raise UserError('format: got zarr, but it is not installed; want the extra "cluster": '
-                        'pip install "patchmosaic[cluster]"') from None
+        raise UserError(f"format: got zarr, but it is not installed; {CLUSTER_EXTRA}") from None

@@ -18,8 +18,12 @@ from compare.study.sampling import Trajectory, held_out_noise
 from compare.study.windows import followed
 from theory.errors import UserError
 
-WIDER = (2, 4)
-"""How much wider the windows of ELS are that stand for a longer reach instead of attention."""
+WIDER = {f"els, window {more} wider": more for more in (2, 4)}
+"""How much wider the windows of ELS are that stand for a longer reach instead of attention, by the form's label."""
+
+OWN_MAP, OTHER_MAP, SHUFFLED_MAP = ("pair along the network's own map", "pair along another image's map",
+                                    "pair along a shuffled map")
+"""Labels of joint matching along a map of the network."""
 
 PLACES = ("held-out images", "own path")
 
@@ -99,10 +103,9 @@ def _forms(run: Run, pairs: list[Pair]) -> list[Form]:
     drawn = [Form(machine.name, "null" if machine.identity.kind in ("ideal", "wiener", "ideal_interpolation")
                   else "theory") for machine in run.lineup
              if machine.identity.kind != "equivariant_local" and not machine.identity.map_of]
-    wider = [Form(f"els, window {more} wider", "null") for more in WIDER]
-    along = [Form("pair along the network's own map", "theory", own=True),
-             Form("pair along another image's map", "null", own=True),
-             Form("pair along a shuffled map", "null", own=True)]
+    wider = [Form(label, "null") for label in WIDER]
+    along = [Form(OWN_MAP, "theory", own=True), Form(OTHER_MAP, "null", own=True),
+             Form(SHUFFLED_MAP, "null", own=True)]
     return drawn + along + wider + [Form(pair.name, "ceiling") for pair in pairs]
 
 
@@ -116,8 +119,8 @@ def _ask(run: Run, pairs: list[Pair], asked: list[Pair], forms: list[Form], i: i
     local, k = els.denoise(x, sigma, i), int(els.patch_sizes[i])
     directions = {machine.name: machine.denoise(x, sigma, i) - local for machine in run.lineup if machine is not els
                   and not machine.identity.map_of}
-    for more in WIDER:
-        directions[f"els, window {more} wider"] = els.machine.denoise(x, sigma, patch_size=k + more) - local
+    for label, more in WIDER.items():
+        directions[label] = els.machine.denoise(x, sigma, patch_size=k + more) - local
     directions |= {other.name: other.added(x, sigma) for other in pairs}
     return {"products": np.stack([_products(forms, directions | {
         form.label: machine.denoise(x, sigma, patch_size=k, strength=1.0) - local

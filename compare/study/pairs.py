@@ -54,12 +54,21 @@ def pairs_study(networks: Sequence[NetworkEntry], training: TrainingSet, config:
 def _machines(pairs) -> list[MachineIdentity]:
     """The whole-image scores, ELS, and by how the strength is set: evidence sharing, the blend; then joint matching."""
     local, attending = pairs[0].local.variant, pairs[0].attending.variant
-    shared = [MachineIdentity("evidence_sharing", "uniform", "derived", local)]
+    shared = [_derived("evidence_sharing", local)]
     shared += [fitted("evidence_sharing", variant, "uniform") for variant in (local, attending)]
-    shared += [MachineIdentity("evidence_sharing", "uniform", "fixed", local, strength=share) for share in SHARES]
-    return [*WHOLE_IMAGE, fitted("equivariant_local", local), *shared,
-            MachineIdentity("joint_matching", "uniform", "derived", local, strength=1.0),
+    shared += [_share(share, local) for share in SHARES]
+    return [*WHOLE_IMAGE, fitted("equivariant_local", local), *shared, _derived("joint_matching", local),
             fitted("ideal_interpolation", attending)]
+
+
+def _derived(kind: str, local: str) -> MachineIdentity:
+    """A form whose strength is derived, with the CNN's window."""
+    return MachineIdentity(kind, "uniform", "derived", local)
+
+
+def _share(share: float, local: str) -> MachineIdentity:
+    """Evidence sharing with a share of 1 / k^2, with the CNN's window."""
+    return MachineIdentity("evidence_sharing", "uniform", "fixed", local, strength=share)
 
 
 def _fit(run: Run) -> Fitted:
@@ -72,13 +81,12 @@ def _fit(run: Run) -> Fitted:
     weight, blend = _blend_weight(run, first.attending, k)
     derived = _derived_strength(run, k)
     settings = {fitted("equivariant_local", local): (k, None),
-                MachineIdentity("evidence_sharing", "uniform", "derived", local): (k, derived),
-                MachineIdentity("joint_matching", "uniform", "derived", local, strength=1.0): (k, np.ones(len(k))),
+                _derived("evidence_sharing", local): (k, derived),
+                _derived("joint_matching", local): (k, np.ones(len(k))),
                 fitted("evidence_sharing", local, "uniform"): (k, denoising.chosen / k**2),
                 fitted("evidence_sharing", attending, "uniform"): (k, along.chosen / k**2),
                 fitted("ideal_interpolation", attending): (k, np.full(len(k), weight))}
-    for share in SHARES:
-        settings[MachineIdentity("evidence_sharing", "uniform", "fixed", local, strength=share)] = k, share / k**2
+    settings |= {_share(share, local): (k, share / k**2) for share in SHARES}
     return Fitted(settings, xr.merge([fit_variables({local: windows}),
                                       _variables(run, derived * k**2, denoising, along, blend)]))
 

@@ -20,6 +20,7 @@ import numpy as np
 from compare.study.folder import Parts, Share, check_folder, part_arrays
 from compare.study.machines import Machines
 from compare.study.networks import NetworkEntry, TrainingSet, load_network, untrained_network
+from compare.study.pipeline import Run
 from compare.study.place import Here
 from empirical.progress import Forecast, used_memory
 from empirical.training.forecast import foretell as foretell_training
@@ -42,7 +43,6 @@ NAMED = 1.35
 
 PER_STRENGTH = 0.1
 """What a further strength takes of the time of `denoise` with one."""
-
 
 LONG = 0.5
 """Seconds of a network's call beyond which it is not made again."""
@@ -267,8 +267,6 @@ def foretell(study: Callable, stages, path: Path, config: Mapping, command: str,
 
     study(parts, command, place): as of a plan; stages: which of it; share: of a run that is dealt out
     """
-    from compare.study.pipeline import Run
-
     meter = Meter()
     parts, place = PricedParts(path, config, meter, share), Priced(here, meter)
     with np.errstate(all="ignore"), warnings.catch_warnings():

@@ -25,6 +25,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from compare.result.words import CLUSTER_EXTRA
 from compare.study.machines import Machines
 from compare.study.networks import NetworkEntry, TrainingSet, load_network
 from compare.study.place import Here
@@ -37,8 +38,6 @@ CALL = 1.0
 
 AT_ONCE = 2
 """Calls that are under way for each worker, so that none has to wait for the next."""
-
-EXTRA = 'want the extra "cluster": pip install "patchmosaic[cluster]"'
 
 _sent: dict[str, Any] = {}
 """What this process was sent, by name."""
@@ -273,7 +272,7 @@ def cluster(where: str, threads: int) -> Iterator[Workers]:
     try:
         from distributed import Client, LocalCluster
     except ImportError as error:
-        raise UserError(f"--cluster: got {where}, but {error.name} is not installed; {EXTRA}") from error
+        raise UserError(f"--cluster: got {where}, but {error.name} is not installed; {CLUSTER_EXTRA}") from error
     if local:
         each = max(1, threads // int(rest))
         own = {"n_workers": int(rest), "threads_per_worker": 1, "memory_limit": None}  # but the whole machine's

@@ -8,6 +8,7 @@ import xarray as xr
 
 from compare.measure.intervals import mean_interval
 from compare.result import pairs, summary
+from compare.study.differences import OTHER_MAP, OWN_MAP, SHUFFLED_MAP, WIDER
 from page_tables.cells import interval, markdown, number
 from page_tables.select import chosen
 
@@ -24,8 +25,6 @@ STRETCH = (0.5, 0.9)
 """H8: over which t."""
 
 PLACE = "own path"
-WINDOWS = ("els, window 2 wider", "els, window 4 wider")
-OWN, OTHER, SHUFFLED = (f"pair along {whose} map" for whose in ("the network's own", "another image's", "a shuffled"))
 
 
 class Finding(NamedTuple):
@@ -79,7 +78,7 @@ def added(dataset: xr.Dataset) -> Finding:
     """H3."""
     cosine = lambda form: pairs.added(dataset, "cosine", form, attending(dataset), PLACE)
     rivals = {title: cosine(name) for title, name in nulls(dataset).items() if title in ("ideal", "blend")}
-    above = _above(cosine(primary(dataset)), rivals | {name: cosine(name) for name in WINDOWS})
+    above = _above(cosine(primary(dataset)), rivals | {name: cosine(name) for name in WIDER})
     share = mean_interval(cosine(primary(dataset)) / pairs.ceiling(dataset, "cosine", attending(dataset), PLACE))
     return Finding(above.holds and share.estimate >= SHARE, f"{above.numbers}; share of the ceiling {interval(share)}")
 
@@ -101,7 +100,7 @@ def own_map(dataset: xr.Dataset) -> Finding:
     """H5."""
     cosine = lambda form: pairs.added(dataset, "cosine", form, attending(dataset), PLACE)
     uniform = chosen(dataset, "machine", machine_kind="joint_matching", attention="uniform")
-    return _above(cosine(OWN), {"another image's": cosine(OTHER), "permuted": cosine(SHUFFLED),
+    return _above(cosine(OWN_MAP), {"another image's": cosine(OTHER_MAP), "permuted": cosine(SHUFFLED_MAP),
                                 "uniform": cosine(uniform)})
 
 

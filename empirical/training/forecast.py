@@ -24,7 +24,7 @@ TRIAL = 0.5
 """Seconds of steps that are tried."""
 
 
-def foretell(config: Recipe, out: Path, dataset: Dataset, device: str) -> Forecast:
+def foretell(config: Recipe, out: Path, dataset: Dataset | None, device: str) -> Forecast:
     """Return what `train(config, out)` will take on this machine, and what of it is done.
 
     Parameters
@@ -33,8 +33,8 @@ def foretell(config: Recipe, out: Path, dataset: Dataset, device: str) -> Foreca
         Of the network.
     out : Path
         Where it is to lie, without suffix.
-    dataset : Dataset
-        What `config.load` returns.
+    dataset : Dataset or None
+        What `config.load` returns; a training that is finished needs none.
     device : {"auto", "cpu", "cuda"}
         Where it is to be trained.
 
@@ -44,7 +44,7 @@ def foretell(config: Recipe, out: Path, dataset: Dataset, device: str) -> Foreca
         `out` belongs to another config, or its files are damaged.
     """
     work = f"{config.steps} training steps of {out.name}"
-    if is_finished(out, config):
+    if dataset is None or is_finished(out, config):
         return Forecast(work, 0.0, 0.0, used_memory(), torch.get_num_threads())
     here = torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
     count = int(os.environ.get("WORLD_SIZE", 1))  # of torchrun

@@ -43,9 +43,9 @@ class Stopped(Exception):
         self.step = step
 
 
-def train(config: Recipe, out, *, data_dir=None, device: str = "auto", checkpoint_every: int = 1000,
-          snapshots: Collection[int] = (), progress: bool | None = None, stop: Callable[[], bool] = lambda: False,
-          command: str | None = None) -> Path:
+def train(config: Recipe, out, *, data_dir=None, dataset: Dataset | None = None, device: str = "auto",
+          checkpoint_every: int = 1000, snapshots: Collection[int] = (), progress: bool | None = None,
+          stop: Callable[[], bool] = lambda: False, command: str | None = None) -> Path:
     """Train the network of `config`; return the path `out`, where OUT.safetensors and OUT.json then lie.
 
     While it runs, OUT.resume.safetensors holds the newest state. Called again with the same config after a kill, the
@@ -60,6 +60,8 @@ def train(config: Recipe, out, *, data_dir=None, device: str = "auto", checkpoin
         Where the result goes, without suffix, in an existing folder.
     data_dir : str or Path, optional
         Where the files of the data set are looked for first.
+    dataset : Dataset, optional
+        What `config.load` returns, where that is here already.
     device : {"auto", "cpu", "cuda"}
         "auto" is cuda if there is one.
     checkpoint_every : int
@@ -103,7 +105,7 @@ def train(config: Recipe, out, *, data_dir=None, device: str = "auto", checkpoin
         state_path.unlink(missing_ok=True)  # of a process that ended between its last two steps
         return out
     remove_leftovers(out.parent)
-    dataset = config.load(data_dir)
+    dataset = config.load(data_dir) if dataset is None else dataset
     group = worker_group(device)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         run = TrainingRun(config, dataset, group, command)

@@ -61,6 +61,12 @@ class Axis:
         return np.array(rows + [(b, 1, b, b + 1) for b in self.fixed], dtype=np.int64)
 
 
+def windows_holding(index: np.ndarray, size: int) -> np.ndarray:
+    """How often each window index[a : a + size], -1 outside, holds each coordinate u: (u, a)."""
+    windows = np.lib.stride_tricks.sliding_window_view(index, size)  # (L, size)
+    return (windows[:, :, None] == np.arange(len(windows))).sum(axis=1).T
+
+
 def local_axis(length: int, patch_size: int, boundary: str) -> Axis:
     """Candidates at the query's own coordinate only (LS, KG eqs. 7-8)."""
     size = min(patch_size, 2 * length - 1) if boundary == "zeros" else patch_size

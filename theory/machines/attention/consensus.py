@@ -14,6 +14,7 @@ import numpy as np
 from scipy.optimize import nnls
 
 from theory.engine.evidence import Evidence
+from theory.engine.geometry import windows_holding
 from theory.machines.attention.competition import CompetitionMachine, ImageCompetition
 from theory.machines.attention.machine import AttentionMachine
 from theory.machines.attention.maps import AttentionRule
@@ -107,8 +108,7 @@ def _counts(evidence: Evidence) -> np.ndarray:
 @lru_cache
 def _counted_once(index: tuple[int, ...], size: int) -> np.ndarray:
     """c >= 0 along an axis whose windows are index[a : a + size], -1 outside: sum_a c_a = 1 over those that hold u."""
-    windows = np.lib.stride_tricks.sliding_window_view(index, size)  # (L, size)
-    holds = (windows[:, :, None] == np.arange(len(windows))).sum(axis=1).T  # (u, a)
-    system = np.concatenate([CONSTRAINT_WEIGHT * holds, np.eye(len(windows))])
-    counts = nnls(system, np.repeat([CONSTRAINT_WEIGHT, 0.0], len(windows)))[0]
+    holds = windows_holding(np.array(index), size)
+    system = np.concatenate([CONSTRAINT_WEIGHT * holds, np.eye(len(holds))])
+    counts = nnls(system, np.repeat([CONSTRAINT_WEIGHT, 0.0], len(holds)))[0]
     return np.where(counts > 1.0 / CONSTRAINT_WEIGHT, counts, 0.0)

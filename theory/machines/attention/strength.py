@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from theory import arguments
-from theory.engine.geometry import BOUNDARIES, local_axis
+from theory.engine.geometry import BOUNDARIES, local_axis, windows_holding
 from theory.errors import UserError
 
 PAIRS = 1 << 16
@@ -64,7 +64,8 @@ def derived_strength(images, patch_size: int, sigma, boundary: str = "zeros"):
         raise UserError("images: got one, want at least two, which differ")
     size, boundary = arguments.odd_patch_size(patch_size), arguments.choice("boundary", boundary, BOUNDARIES)
     noise = arguments.noise_levels(sigma, np.size(sigma)).reshape(np.shape(sigma))
-    counts = np.outer(*(_windows_holding(length, size, boundary) for length in images.shape[2:]))
+    axes = [local_axis(length, size, boundary) for length in images.shape[2:]]
+    counts = np.outer(*(windows_holding(axis.index, axis.size).sum(axis=1) for axis in axes)).astype(np.float64)
     once, twice = _differences(images, [counts, counts**2])
     with np.errstate(invalid="ignore"):
         return once.mean() / (twice.mean() + once.var() / (4.0 * noise**2))
@@ -80,10 +81,3 @@ def _differences(images: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
         squares = ((images[first[some]].astype(np.float64) - images[second[some]]) ** 2).sum(axis=1)
         found.append([np.einsum("nhw,hw->n", squares, weight) for weight in weights])
     return np.concatenate(found, axis=1)
-
-
-def _windows_holding(length: int, size: int, boundary: str) -> np.ndarray:
-    """How many windows along an axis hold each coordinate, (length,)."""
-    axis = local_axis(length, size, boundary)
-    windows = np.lib.stride_tricks.sliding_window_view(axis.index, axis.size)
-    return np.bincount(windows[windows >= 0], minlength=length).astype(np.float64)
